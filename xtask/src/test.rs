@@ -1,0 +1,35 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+use anyhow::{Context, Result, bail};
+use std::process::Command;
+
+/// One step: a title for the log and the command line it runs.
+struct Step {
+    title: &'static str,
+    command: &'static [&'static str],
+}
+
+const STEPS: &[Step] = &[
+    Step { title: "format", command: &["cargo", "fmt", "--all", "--check"] },
+    Step {
+        title: "clippy",
+        command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+    },
+    Step { title: "tests", command: &["cargo", "test", "--workspace"] },
+];
+
+/// Runs the tidy rules, then every step; the first that fails ends the run.
+pub(crate) fn run() -> Result<()> {
+    crate::tidy::run()?;
+    for step in STEPS {
+        eprintln!("== {}", step.title);
+        let status = Command::new(step.command[0])
+            .args(&step.command[1..])
+            .status()
+            .with_context(|| format!("cannot start {}", step.command[0]))?;
+        if !status.success() {
+            bail!("{} failed; repeat it with: {}", step.title, step.command.join(" "));
+        }
+    }
+    Ok(())
+}
