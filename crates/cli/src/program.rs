@@ -85,6 +85,19 @@ pub(crate) enum Obstacle {
     Privileged(&'static str),
 }
 
+impl Obstacle {
+    /// A word for machines to read.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Obstacle::NotElf => "not-elf",
+            Obstacle::Architecture(_) => "architecture",
+            Obstacle::Static => "static",
+            Obstacle::Musl => "musl",
+            Obstacle::Privileged(_) => "privileged",
+        }
+    }
+}
+
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
