@@ -4,6 +4,7 @@
 //! and `pub(crate) fn run(Args) -> anyhow::Result<ExitCode>`, a `mod` line and a row here.
 
 mod completions;
+mod demo;
 mod doctor;
 mod man;
 mod run;
@@ -30,7 +31,7 @@ macro_rules! row {
 }
 
 /// In the order of the help text.
-const COMMANDS: &[Row] = &[row!(run), row!(doctor), row!(completions), row!(man)];
+const COMMANDS: &[Row] = &[row!(run), row!(doctor), row!(demo), row!(completions), row!(man)];
 
 /// The whole parser, for parsing, completions and man pages.
 pub(crate) fn cli() -> Command {

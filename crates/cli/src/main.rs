@@ -5,6 +5,7 @@
 //! lives here: `ringfence run` only prepares the environment and becomes the program.
 
 mod cmd;
+mod demo;
 mod exit;
 mod preload;
 mod program;
