@@ -38,10 +38,12 @@ pub fn run(target: &dyn Target, path: &str, body: fn(&dyn Target) -> Outcome) {
     if std::env::var(CHILD).is_ok_and(|child| child == name) {
         be_child(target, body);
     }
-    match judge(name) {
-        Verdict::Pass => {}
-        Verdict::Skip(reason) => println!("{name}: skipped: {reason}"),
-        Verdict::Fail(text) => panic!("{text}\nreproduce: {}", reproduce(name)),
+    match (judge(name), crate::known::reason(name)) {
+        (Verdict::Pass, None) => {}
+        (Verdict::Pass, Some(_)) => panic!("{name} passes: remove its row in src/known.rs"),
+        (Verdict::Skip(reason), _) => println!("{name}: skipped: {reason}"),
+        (Verdict::Fail(_), Some(reason)) => println!("{name}: fails as known: {reason}"),
+        (Verdict::Fail(text), None) => panic!("{text}\nreproduce: {}", reproduce(name)),
     }
 }
 
@@ -79,8 +81,8 @@ fn judge(name: &str) -> Verdict {
     match status {
         Some(status) if status.code() == Some(PASSED) => Verdict::Pass,
         Some(status) if status.code() == Some(SKIPPED) => {
-            let reason = text.lines().rev().find_map(|line| line.strip_prefix("skip: "));
-            Verdict::Skip(reason.unwrap_or("no reason given").to_owned())
+            let reason = text.rsplit_once("skip: ").map_or("no reason given", |(_, reason)| reason);
+            Verdict::Skip(reason.trim().to_owned())
         }
         Some(status) => Verdict::Fail(format!("{name}: {}\n{text}", describe(status))),
         None => Verdict::Fail(format!("{name}: hangs, killed after {CASE_MAX:?}\n{text}")),

@@ -23,6 +23,8 @@
 //! ```
 
 pub mod case;
+mod engine;
+mod known;
 mod mapping;
 pub mod record;
 mod ring;
@@ -30,6 +32,8 @@ pub mod sqe;
 pub mod sys;
 mod target;
 
+pub use engine::InProcess;
+pub use known::KNOWN;
 pub use mapping::Mapping;
 pub use ring::{Ring, timespec};
 pub use target::{Native, Skip, Target};
@@ -54,6 +58,11 @@ macro_rules! ring_test {
             #[test]
             fn native() {
                 $crate::case::run(&$crate::Native, concat!(module_path!(), "::native"), body);
+            }
+
+            #[test]
+            fn engine() {
+                $crate::case::run(&$crate::InProcess, concat!(module_path!(), "::engine"), body);
             }
         }
     };

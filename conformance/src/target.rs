@@ -87,6 +87,17 @@ impl dyn Target + '_ {
         self.name() == "native"
     }
 
+    /// Goes on unless an older kernel answers -EINVAL to a request that it does not know.
+    ///
+    /// # Errors
+    /// [`Skip`] naming `what` the kernel lacks.
+    pub fn needs_op(&self, what: &str, result: i32) -> std::result::Result<i32, Skip> {
+        if result == Errno::EINVAL.as_result() && self.is_kernel() && !is_current_kernel() {
+            return Err(Skip(format!("this kernel lacks {what}")));
+        }
+        Ok(result)
+    }
+
     /// Goes on if `result` is fine, skips on a kernel that answers -EINVAL, fails otherwise.
     ///
     /// For registrations and flags younger than the oldest kernel that bodies run on; an engine

@@ -77,3 +77,16 @@ mod prelude {
     pub(crate) const EACCES: i32 = Errno::EACCES.as_result();
     pub(crate) const ESPIPE: i32 = Errno::ESPIPE.as_result();
 }
+
+/// A row of the table of known failures names a body, each body once.
+#[test]
+fn known_rows_name_bodies() {
+    let binary = std::env::current_exe().expect("the test binary");
+    let list = std::process::Command::new(binary).arg("--list").output().expect("list");
+    let list = String::from_utf8(list.stdout).expect("UTF-8");
+    let mut seen = std::collections::BTreeSet::new();
+    for (body, _) in ringfence_conformance::KNOWN {
+        assert!(list.contains(&format!("{body}::engine: test")), "{body} is no body");
+        assert!(seen.insert(body), "{body} has two rows");
+    }
+}

@@ -357,10 +357,7 @@ ring_test!(bind_and_listen, |t| {
     any[0] = libc::AF_INET as u8;
     any[4..8].copy_from_slice(&[127, 0, 0, 1]);
     let bind = raw(Op::Bind, fd(&socket), any.as_ptr() as u64, 0, 16);
-    let got = ring.run_one(bind);
-    if got == EINVAL && t.is_kernel() {
-        return Err(Skip("this kernel lacks BIND".to_owned()));
-    }
+    let got = t.needs_op("BIND", ring.run_one(bind))?;
     assert_eq!(got, 0);
     assert_eq!(ring.run_one(raw(Op::Listen, fd(&socket), 0, 4, 0)), 0);
     let listener = std::net::TcpListener::from(socket);
@@ -374,10 +371,7 @@ ring_test!(bind_errors, |t| {
     let taken = sys::address_of(&listener);
     let socket = sys::adopt(ring.run_one(sqe::socket(libc::AF_INET, libc::SOCK_STREAM, 0)));
     let bind = |fd, addr| raw(Op::Bind, fd, addr, 0, 16);
-    let in_use = ring.run_one(bind(fd(&socket), taken.as_ptr() as u64));
-    if in_use == EINVAL && t.is_kernel() {
-        return Err(Skip("this kernel lacks BIND".to_owned()));
-    }
+    let in_use = t.needs_op("BIND", ring.run_one(bind(fd(&socket), taken.as_ptr() as u64)))?;
     assert_eq!(in_use, -libc::EADDRINUSE);
     assert_eq!(ring.run_one(bind(fd(&socket), BAD_ADDRESS)), EFAULT);
     let file = sys::memory_file();

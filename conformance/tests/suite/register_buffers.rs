@@ -184,10 +184,7 @@ ring_test!(vectors, |t| {
     let file = sys::file_with(b"12345678");
     let parts = [Iovec { base: pages.at(0), len: 3 }, Iovec { base: pages.at(64), len: 5 }];
     let read = raw(Op::ReadvFixed, fd(&file), parts.as_ptr() as u64, 2, 0);
-    let got = ring.run_one(read);
-    if got == EINVAL && t.is_kernel() {
-        return Err(Skip("this kernel lacks READV_FIXED".to_owned()));
-    }
+    let got = t.needs_op("READV_FIXED", ring.run_one(read))?;
     assert_eq!(got, 8);
     assert_eq!((pages.bytes(0, 3), pages.bytes(64, 5)), (b"123".to_vec(), b"45678".to_vec()));
     let parts = [Iovec { base: pages.at(0), len: 3 }, Iovec { base: pages.at(4096), len: 5 }];
