@@ -56,7 +56,8 @@ impl<H: Host> Ring<H> {
         {
             return self.complete(sub, req, errno.as_result());
         }
-        let outcome = if req.force_async && def.has(crate::opdef::CAN_WORK) && !req.polled {
+        let punts = def.has(crate::opdef::CAN_WORK) && !def.has(crate::opdef::LOOKS_FIRST);
+        let outcome = if req.force_async && punts && !req.polled {
             Outcome::Work
         } else {
             (def.issue)(&mut req, &mut Cx { ring: self, sub })
@@ -118,7 +119,7 @@ impl<H: Host> Ring<H> {
 
             sub.batch.push(Entry { cqe, big: req.big_cqe, wide: req.wide });
         }
-        if !sub.submitting {
+        if !sub.submitting || req.has(IOSQE_ASYNC) {
             sub.after.is_async = true;
         }
         if let Some(timeout) = take_link_timeout(&mut req) {
