@@ -120,10 +120,10 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
     let tier = config::get().tier;
     let mut found = Found::default();
     for segment in &object.code {
-        let part = scan(segment.bytes(), segment.start);
+        let part = scan(segment.bytes(), segment.start, &|at| object.function(at));
         found.sites.extend(part.sites);
         found.suspects.extend(part.suspects);
-        found.others.extend(part.others);
+        found.calls.extend(part.calls);
     }
     let left = match tier {
         _ if found.sites.is_empty() => Vec::new(),
@@ -141,6 +141,12 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
             )
         });
     }
+    config::log(Log::Debug, || {
+        let at = |address: &u64| format!("{:#x}", address.wrapping_sub(object.base));
+        let sites: Vec<String> = found.sites.iter().map(|site| at(&site.at())).collect();
+        let suspects: Vec<String> = found.suspects.iter().map(at).collect();
+        format!("{name}: sites {}; suspects {}", sites.join(" "), suspects.join(" "))
+    });
     // In a program that we are linked into, calls of unknown numbers are our own.
     let ours = object.contains(entry::address());
     let mut calls: Vec<u64> = left.iter().map(|site| site.call).collect();
@@ -150,11 +156,12 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
     if calls.is_empty() || tier <= Tier::Patch {
         return;
     }
-    let mut all = found.others;
-    all.extend(&found.suspects);
-    let request = Request { object, calls, all };
+    let request = Request { object, calls, all: found.calls };
+    // A filter is for good, and may cost the program privileges: not on a mere suspicion.
+    let certain = left.iter().any(|site| site.certain) || tier == Tier::Filter;
     let result = match *means.get_or_insert_with(choose_means) {
-        Some(means) => trap_with_fallback(&request, means),
+        Some(Means::Filter) if !certain => Err("no filter for what may be other calls".into()),
+        Some(means) => trap_with_fallback(&request, means, certain),
         None => Err("neither syscall user dispatch nor a seccomp filter works here".into()),
     };
     match result {
@@ -168,10 +175,10 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
 }
 
 /// Traps by `means`, or by a filter where a second object wants to be dispatched.
-fn trap_with_fallback(request: &Request<'_>, means: Means) -> Result<Means, String> {
+fn trap_with_fallback(request: &Request<'_>, means: Means, certain: bool) -> Result<Means, String> {
     match trap::install(request, means) {
         Ok(()) => Ok(means),
-        Err(why) if means == Means::Dispatch && config::get().tier == Tier::Auto => {
+        Err(why) if means == Means::Dispatch && certain && config::get().tier == Tier::Auto => {
             match trap::install(request, Means::Filter) {
                 Ok(()) => Ok(Means::Filter),
                 Err(other) => Err(format!("{why}; {other}")),
