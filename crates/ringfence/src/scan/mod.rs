@@ -31,6 +31,9 @@ const FAR: u64 = 96;
 const STARTS: u64 = 16;
 const AROUND: u64 = 2048;
 
+/// How many instructions of data fail to look like code at all, nearly always.
+const DATA: usize = 8;
+
 /// How far before a `syscall` a number is looked for, in bytes.
 const REACH: u64 = 192;
 
@@ -192,7 +195,12 @@ impl Finder<'_> {
         if lines.len() as u64 * 2 < STARTS.min(at - first) {
             return None;
         }
-        lines.pop().or_else(|| line(at, end, false))
+        let line = if lines.is_empty() { line(at, end, false)? } else { lines.swap_remove(0) };
+        let after = self.decode(at, (at + FAR).min(end));
+        let is_code = |step: &Instruction| !step.is_invalid() && !step.is_privileged();
+        // The first ones may be halves of others.
+        line.steps.iter().skip(DATA / 2).all(is_code).then_some(())?;
+        after.iter().take(DATA).all(is_code).then_some(line)
     }
 
     /// Decodes from the load of a number at `start` along the straight line to its `syscall`.
