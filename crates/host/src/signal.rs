@@ -1,32 +1,30 @@
-//! Hooks around the one place where the engine lets signals in.
+//! The one place where the engine lets signals in.
 
+use ringfence_abi::{Errno, Result};
 use std::sync::OnceLock;
 
-/// What an interceptor wants to run around a blocking wait of the engine.
-#[derive(Clone, Copy, Debug)]
-pub struct Hooks {
-    /// Before the wait: from here on the program's handlers may run on this thread.
-    pub before_wait: fn(),
-    /// After it: no longer.
-    pub after_wait: fn(),
+/// Makes a system call that may block, by its number and arguments, so that the program's signal
+/// handlers may run on this thread meanwhile; returns what the kernel returns, and `-EINTR` if a
+/// handler ran before the call could start.
+///
+/// What lets signals in has to be what makes the call: a handler that runs between the two would
+/// not interrupt it.
+pub type Wait = fn(number: i64, args: &[u64; 6]) -> i64;
+
+static WAIT: OnceLock<Wait> = OnceLock::new();
+
+/// Sets what makes the engine's blocking waits, once per process; later calls change nothing.
+pub fn set_wait(wait: Wait) {
+    let _ = WAIT.set(wait);
 }
 
-static HOOKS: OnceLock<Hooks> = OnceLock::new();
-
-/// Sets the hooks, once per process; later calls change nothing.
-pub fn set_hooks(hooks: Hooks) {
-    let _ = HOOKS.set(hooks);
-}
-
-/// Runs `wait` between the hooks.
-pub(crate) fn around<T>(wait: impl FnOnce() -> T) -> T {
-    match HOOKS.get() {
-        Some(hooks) => {
-            (hooks.before_wait)();
-            let result = wait();
-            (hooks.after_wait)();
-            result
-        }
-        None => wait(),
+/// Makes a blocking call with signals let in.
+pub(crate) fn wait(number: i64, args: [u64; 6]) -> Result<u64> {
+    match WAIT.get() {
+        Some(wait) => match wait(number, &args) {
+            result @ -4095..0 => Err(Errno::from_raw(-result as i32)),
+            result => Ok(result as u64),
+        },
+        None => crate::os::syscall(number, args),
     }
 }

@@ -5,7 +5,7 @@ use crate::objects::{self, Object};
 use crate::probe::{self, Kernel};
 use crate::scan::{Found, scan};
 use crate::trap::{self, Means, Request};
-use crate::{entry, loader, patch, process, real, signal};
+use crate::{backend, entry, loader, patch, process, real, signal};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -14,6 +14,9 @@ static ACTIVE: AtomicBool = AtomicBool::new(false);
 
 /// Whether the loader tells of new objects (see `loader`).
 static LOADER_TELLS: AtomicBool = AtomicBool::new(false);
+
+/// Whether every close is made through libc, as far as code has been looked at.
+static CLOSES_SEEN: AtomicBool = AtomicBool::new(false);
 
 /// The preload's own path, where children are to get it too.
 static LIBRARY: OnceLock<Vec<u8>> = OnceLock::new();
@@ -37,6 +40,11 @@ pub(crate) fn active() -> bool {
 /// Whether the loader tells of new objects by itself.
 pub(crate) fn loader_tells() -> bool {
     LOADER_TELLS.load(Relaxed)
+}
+
+/// Whether every close of a descriptor is made through libc, and so noticed.
+pub(crate) fn closes_are_seen() -> bool {
+    CLOSES_SEEN.load(Relaxed)
 }
 
 /// The path that executed programs are to preload.
@@ -71,6 +79,7 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
         real::resolve();
         process::start();
         signal::start();
+        backend::start();
         ACTIVE.store(true, Relaxed);
         if config::get().tier > Tier::Symbols {
             let listening = loader::listen(&objects::list());
@@ -78,6 +87,7 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
             if !listening {
                 config::log(Log::Info, || "the loader does not tell of new objects".into());
             }
+            CLOSES_SEEN.store(true, Relaxed);
             objects_changed();
         }
         true
@@ -105,6 +115,7 @@ pub(crate) fn objects_changed() {
             }
         }
     }
+    backend::trust_closes(closes_are_seen());
 }
 
 /// Objects whose calls are left alone: libc's own, which are none of io_uring's, the kernel's, ours.
@@ -124,6 +135,10 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
         found.sites.extend(part.sites);
         found.suspects.extend(part.suspects);
         found.calls.extend(part.calls);
+        // liburing closes its rings by itself, which is seen when the ring is released.
+        if part.closes && !object.file_name().starts_with("liburing.so") {
+            CLOSES_SEEN.store(false, Relaxed);
+        }
     }
     let left = match tier {
         _ if found.sites.is_empty() => Vec::new(),

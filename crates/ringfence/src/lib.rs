@@ -65,7 +65,8 @@ pub fn start_preload(library: Option<Vec<u8>>) -> bool {
 #[doc(hidden)]
 pub fn finish_preload() {
     if init::active() && config::get().stats {
-        let [setup, enter, register] = backend::counts();
-        raw::complain(&format!("calls: setup {setup}, enter {enter}, register {register}"));
+        for line in backend::report() {
+            raw::complain(&line);
+        }
     }
 }

@@ -38,11 +38,13 @@ pub(crate) fn syscall(number: i64, args: [u64; 6]) -> Result<u64> {
 fn epoll_pwait(epfd: i32, events: &mut [Event], timeout: Option<u64>, mask: u64) -> Result<u64> {
     let millis = timeout.map_or(-1, |ns| ns.div_ceil(1_000_000).min(i32::MAX as u64) as i64);
     let (at, room) = (events.as_mut_ptr() as u64, events.len() as u64);
-    syscall(libc::SYS_epoll_pwait, [epfd as u64, at, room, millis as u64, mask, 8])
+    signal::wait(libc::SYS_epoll_pwait, [epfd as u64, at, room, millis as u64, mask, 8])
 }
 
-/// All signals but the two that glibc keeps for set*id and thread cancellation.
-const ENGINE_THREAD_MASK: u64 = !((1 << 31) | (1 << 32));
+/// All signals but the two that glibc keeps for set*id and thread cancellation, and those of a
+/// fault: a copy from a bad address is mended by their handler, and a blocked one kills.
+const ENGINE_THREAD_MASK: u64 =
+    !((1 << 31) | (1 << 32) | (1 << (libc::SIGSEGV - 1)) | (1 << (libc::SIGBUS - 1)));
 
 /// Sets the calling thread's signal mask and returns the one before.
 fn swap_mask(mask: u64) -> u64 {
@@ -99,16 +101,14 @@ impl Host for Os {
         let mask_at = sigmask.as_ref().map_or(0, |mask| std::ptr::from_ref(mask) as u64);
         let (at, room) = (events.as_mut_ptr() as u64, events.len() as u64);
         let args = [epfd as u64, at, room, spec_at, mask_at, 8];
-        // A wait of no length lets nothing in, so it needs no hooks.
+        // A wait of no length lets nothing in, so it needs no window.
         let result = if timeout == Some(0) {
             syscall(libc::SYS_epoll_pwait2, args)
         } else {
-            signal::around(|| syscall(libc::SYS_epoll_pwait2, args))
+            signal::wait(libc::SYS_epoll_pwait2, args)
         };
         match result {
-            Err(Errno::ENOSYS | Errno::EPERM) => {
-                signal::around(|| epoll_pwait(epfd, events, timeout, mask_at))
-            }
+            Err(Errno::ENOSYS | Errno::EPERM) => epoll_pwait(epfd, events, timeout, mask_at),
             other => other,
         }
         .map(|count| count as usize)

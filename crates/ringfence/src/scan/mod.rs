@@ -22,6 +22,9 @@ use memchr::memmem;
 /// The numbers of `io_uring_setup`, `io_uring_enter` and `io_uring_register`.
 pub(crate) const NUMBERS: std::ops::RangeInclusive<u32> = 425..=427;
 
+/// `close`, `dup2`, `dup3`, `close_range`.
+const CLOSING: [u32; 4] = [3, 33, 292, 436];
+
 /// How many instructions may stand between the number and the call.
 const BODY_MAX: usize = 48;
 
@@ -68,6 +71,8 @@ pub(crate) struct Found {
     pub(crate) suspects: Vec<u64>,
     /// Addresses of all `0f 05` bytes, whether they are instructions or parts of some.
     pub(crate) calls: Vec<u64>,
+    /// Descriptors may be closed or replaced without libc's knowledge.
+    pub(crate) closes: bool,
 }
 
 /// Scans `code`, which starts at address `base`. `function` gives the bounds of the function at an
@@ -97,9 +102,11 @@ pub(crate) fn scan(code: &[u8], base: u64, function: &dyn Fn(u64) -> Option<(u64
             continue;
         }
         let Some(line) = finder.line(call) else { continue };
-        if finder.has_other_number(&line, call) {
+        if let Some(number) = finder.other_number(&line, call) {
+            found.closes |= CLOSING.contains(&number);
             continue;
         }
+        found.closes = true;
         match before(&line) {
             Some(site) if line.certain => late.push(site),
             _ => found.suspects.push(call),
@@ -231,21 +238,22 @@ impl Finder<'_> {
         None
     }
 
-    /// Whether the number of a call is a constant that is not io_uring's.
-    fn has_other_number(&mut self, line: &Line, call: u64) -> bool {
+    /// The number of a call, if it is a constant that is not io_uring's.
+    fn other_number(&mut self, line: &Line, call: u64) -> Option<u32> {
         let near = line.steps.iter().rev().take_while(|step| call - step.ip() <= REACH);
         let loads: Vec<Instruction> = near.filter(|step| loads_number(step)).copied().collect();
-        let constant = loads.iter().any(|load| {
-            let other =
-                load.op1_kind() == OpKind::Register || !NUMBERS.contains(&load.immediate32());
-            other && self.follow(load.ip()).is_some_and(|site| site.call == call)
+        let constant = loads.iter().find_map(|load| {
+            let number = if load.op1_kind() == OpKind::Register { 0 } else { load.immediate32() };
+            let other = !NUMBERS.contains(&number);
+            (other && self.follow(load.ip()).is_some_and(|site| site.call == call))
+                .then_some(number)
         });
-        constant || self.keeps_other_number(line).unwrap_or(false)
+        constant.or_else(|| self.kept_number(line))
     }
 
-    /// Whether it is one that the compiler keeps in a register, to make the same call at several
+    /// The same of one that the compiler keeps in a register, to make the same call at several
     /// places: loaded with a constant before, and nowhere in the function with one of io_uring's.
-    fn keeps_other_number(&mut self, line: &Line) -> Option<bool> {
+    fn kept_number(&mut self, line: &Line) -> Option<u32> {
         let info = &mut self.info;
         let at = line.steps.iter().rposition(|step| writes(step, Register::RAX, info))?;
         let number = &line.steps[at];
@@ -253,7 +261,7 @@ impl Finder<'_> {
             && number.op0_register() == Register::EAX;
         let register = number.op1_register();
         if !is_move || register == Register::None {
-            return Some(false);
+            return None;
         }
         let loads = |step: &Instruction| {
             step.code() == Code::Mov_r32_imm32 && step.op0_register() == register
@@ -261,9 +269,9 @@ impl Finder<'_> {
         let full = register.full_register();
         let load = line.steps[..at].iter().rev().find(|step| writes(step, full, info))?;
         let after = self.decode(line.end, line.function_end);
-        let all = line.steps.iter().chain(&after);
+        let mut all = line.steps.iter().chain(&after);
         let ours = |step: &Instruction| loads(step) && NUMBERS.contains(&step.immediate32());
-        Some(loads(load) && !all.into_iter().any(ours))
+        (loads(load) && !all.any(ours)).then(|| load.immediate32())
     }
 }
 
