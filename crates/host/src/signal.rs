@@ -1,29 +1,26 @@
-//! The one place where the engine lets signals in.
+//! The one place where the engine lets signals in: a blocking wait, made by an interceptor that
+//! knows how, if there is one.
 
 use ringfence_abi::{Errno, Result};
 use std::sync::OnceLock;
 
-/// Makes a system call that may block, by its number and arguments, so that the program's signal
-/// handlers may run on this thread meanwhile; returns what the kernel returns, and `-EINTR` if a
-/// handler ran before the call could start.
-///
-/// What lets signals in has to be what makes the call: a handler that runs between the two would
-/// not interrupt it.
-pub type Wait = fn(number: i64, args: &[u64; 6]) -> i64;
+/// Makes a system call that may block, with the program's signal handlers let in while it does;
+/// the answer is the kernel's, an error a negated number.
+pub type BlockingCall = fn(number: i64, args: &[u64; 6]) -> i64;
 
-static WAIT: OnceLock<Wait> = OnceLock::new();
+static CALL: OnceLock<BlockingCall> = OnceLock::new();
 
-/// Sets what makes the engine's blocking waits, once per process; later calls change nothing.
-pub fn set_wait(wait: Wait) {
-    let _ = WAIT.set(wait);
+/// Sets who makes blocking calls, once per process; later calls change nothing.
+pub fn set_blocking_call(call: BlockingCall) {
+    let _ = CALL.set(call);
 }
 
-/// Makes a blocking call with signals let in.
-pub(crate) fn wait(number: i64, args: [u64; 6]) -> Result<u64> {
-    match WAIT.get() {
-        Some(wait) => match wait(number, &args) {
-            result @ -4095..0 => Err(Errno::from_raw(-result as i32)),
-            result => Ok(result as u64),
+/// Makes a system call that may block.
+pub(crate) fn blocking(number: i64, args: [u64; 6]) -> Result<u64> {
+    match CALL.get() {
+        Some(call) => match call(number, &args) {
+            error @ -4095..0 => Err(Errno::from_raw(-error as i32)),
+            value => Ok(value as u64),
         },
         None => crate::os::syscall(number, args),
     }

@@ -1,43 +1,42 @@
-//! What serves the intercepted calls: the engine, or the kernel where only the interception is
-//! looked at (`RINGFENCE_BACKEND=through`).
-#![expect(unsafe_code, reason = "the engine of the process, replaced in a child of fork")]
+//! What serves the intercepted calls: the engine, or for measurements the kernel.
+#![expect(unsafe_code, reason = "the engine is replaced in a forked child, and never freed")]
 
 use crate::config::{self, Backend};
 use crate::{raw, window};
-use ringfence_abi::Result;
+use ringfence_abi::{Errno, Result};
 use ringfence_host::{Os, fault, signal};
-use ringfence_uring::Engine;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use ringfence_uring::{Engine, Stats};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64};
 
-/// The engine of this process; null before [`start`], and where the kernel serves.
+/// The engine of this process. A forked child leaks its parent's, whose threads it does not have.
 static ENGINE: AtomicPtr<Engine<Os>> = AtomicPtr::new(std::ptr::null_mut());
 
-/// Whether a ring was ever made here or inherited.
-static ANY_RING: AtomicBool = AtomicBool::new(false);
+/// Calls go to the kernel; only the interception is measured.
+static THROUGH: AtomicBool = AtomicBool::new(false);
 
 /// Calls that the kernel served, by kind: setup, enter, register.
 static PASSED: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
-/// Prepares to serve.
+/// A ring has been made.
+static ANY_RING: AtomicBool = AtomicBool::new(false);
+
+/// Makes the engine ready; to be called once, when signals are intercepted.
 pub(crate) fn start() {
-    signal::set_wait(window::wait);
-    if config::get().backend == Backend::Through {
-        return;
-    }
+    THROUGH.store(config::get().backend == Backend::Through, Relaxed);
+    signal::set_blocking_call(window::wait);
     crate::signal::own();
     fault::set_handled();
-    ENGINE.store(Box::leak(Box::new(Engine::new(Os))), Release);
+    let engine = Engine::new(Os);
+    ENGINE.store(Box::into_raw(Box::new(engine)), Release);
 }
 
-#[inline]
 fn engine() -> Option<&'static Engine<Os>> {
     // SAFETY: null, or an engine that was leaked.
     unsafe { ENGINE.load(Acquire).as_ref() }
 }
 
-/// The kernel's way to give a result.
-fn as_kernel(result: Result<u32>) -> i64 {
+fn answer(result: Result<u32>) -> i64 {
     match result {
         Ok(value) => i64::from(value),
         Err(errno) => i64::from(errno.as_result()),
@@ -47,40 +46,40 @@ fn as_kernel(result: Result<u32>) -> i64 {
 /// Serves a call; the thread is inside.
 #[inline]
 pub(crate) fn serve(number: i64, args: [u64; 6]) -> i64 {
-    let Some(engine) = engine() else { return pass(number, args) };
-    let [a, b, c, d, e, f] = args;
+    if THROUGH.load(Relaxed) {
+        PASSED[(number - libc::SYS_io_uring_setup) as usize].fetch_add(1, Relaxed);
+        let waits = number == libc::SYS_io_uring_enter;
+        return if waits { window::wait(number, &args) } else { raw::call(number, args) };
+    }
+    let Some(engine) = engine() else { return i64::from(Errno::ENOSYS.as_result()) };
+    let [fd, a, b, c, d, e] = args;
     match number {
-        425 => {
-            ANY_RING.store(true, Relaxed);
-            as_kernel(engine.setup(a as u32, b).map(|fd| fd as u32))
+        libc::SYS_io_uring_enter => {
+            answer(engine.enter(fd as i32, a as u32, b as u32, c as u32, d, e))
         }
-        426 => as_kernel(engine.enter(a as i32, b as u32, c as u32, d as u32, e, f)),
-        _ => as_kernel(engine.register(a as i32, b as u32, c, d as u32)),
+        libc::SYS_io_uring_register => answer(engine.register(fd as i32, a as u32, b, c as u32)),
+        _ => {
+            ANY_RING.store(true, Relaxed);
+            answer(engine.setup(fd as u32, a).map(|fd| fd as u32))
+        }
     }
 }
 
-/// Lets the kernel serve a call.
-fn pass(number: i64, args: [u64; 6]) -> i64 {
-    if let Some(counter) = PASSED.get((number - 425) as usize) {
-        counter.fetch_add(1, Relaxed);
-    }
-    if number == 426 { window::wait(number, &args) } else { raw::call(number, args) }
+/// What the engine has done so far.
+pub(crate) fn stats() -> Option<Stats> {
+    engine().map(Engine::stats)
 }
 
-/// Lines that say what was done.
-pub(crate) fn report() -> Vec<String> {
-    let Some(engine) = engine() else {
-        let [setup, enter, register] = [0, 1, 2].map(|kind: usize| PASSED[kind].load(Relaxed));
-        return vec![format!("calls: setup {setup}, enter {enter}, register {register}")];
-    };
-    let stats = engine.stats();
-    let mut lines: Vec<String> =
-        stats.operations.iter().map(|(name, count)| format!("{name:<20} {count}")).collect();
-    lines.push(format!(
-        "rings {}, worker threads {}, bytes for requests {}",
-        stats.rings, stats.workers, stats.request_bytes
-    ));
-    lines
+/// How often setup, enter and register went through to the kernel, if that is where they go.
+pub(crate) fn passed() -> Option<[u64; 3]> {
+    THROUGH.load(Relaxed).then(|| [0, 1, 2].map(|kind: usize| PASSED[kind].load(Relaxed)))
+}
+
+/// Says whether all closes are made through libc, and so told of.
+pub(crate) fn trust_closes(trusted: bool) {
+    if let Some(engine) = engine() {
+        engine.trust_closes(trusted);
+    }
 }
 
 /// Whether there may be a ring, so that hooks have something to look for.
@@ -92,13 +91,6 @@ pub(crate) fn any_ring() -> bool {
 /// Whether `fd` is a ring of ours.
 pub(crate) fn is_ring(fd: i32) -> bool {
     engine().is_some_and(|engine| engine.ring(fd).is_some())
-}
-
-/// Says whether all closes are made through libc, and so told of.
-pub(crate) fn trust_closes(trusted: bool) {
-    if let Some(engine) = engine() {
-        engine.trust_closes(trusted);
-    }
 }
 
 /// To be called before descriptors `first..=last` are closed.
@@ -127,16 +119,17 @@ pub(crate) fn attend(fd: i32) {
     }
 }
 
-/// To be called in the child of a fork: its engine is a new one. The old one is left as it is,
-/// with whatever locks its threads held at that moment.
+/// To be called in the child of a fork: the parent's rings are the parent's.
 pub(crate) fn fork_child() {
+    ANY_RING.store(false, Relaxed);
     if let Some(engine) = engine() {
-        ENGINE.store(Box::leak(Box::new(engine.after_fork())), Release);
-        trust_closes(crate::init::closes_are_seen());
+        let own = engine.after_fork();
+        own.trust_closes(crate::init::closes_are_seen());
+        ENGINE.swap(Box::into_raw(Box::new(own)), AcqRel);
     }
 }
 
 /// Descriptors of the engine's own, ascending.
 pub(crate) fn private_fds() -> Vec<u32> {
-    Vec::new()
+    engine().map(Engine::private_fds).unwrap_or_default()
 }

@@ -4,7 +4,6 @@
 use super::{action, bit};
 use crate::thread::{self, Thread};
 use crate::{raw, trap, window};
-use ringfence_host::fault;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use std::sync::atomic::compiler_fence;
 
@@ -110,7 +109,7 @@ pub(super) unsafe extern "C-unwind" fn on_signal(
 /// Moves a thread that faulted in a copy of the engine's out of it.
 fn mend(frame: &mut libc::ucontext_t) -> bool {
     let ip = &mut frame.uc_mcontext.gregs[libc::REG_RIP as usize];
-    match fault::fixup(*ip as u64) {
+    match ringfence_host::fault::fixup(*ip as u64) {
         Some(exit) => {
             *ip = exit as i64;
             true
