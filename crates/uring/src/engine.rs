@@ -207,10 +207,10 @@ impl<H: Host> Engine<H> {
         Engine { host, shared }
     }
 
-    /// Says that from now on [`Engine::before_close`] is called before every close, so that what
+    /// Says whether from now on [`Engine::before_close`] is called before every close, so that what
     /// is known of a descriptor can be kept between calls.
-    pub fn trust_closes(&self) {
-        self.shared.trusts_closes.store(true, Ordering::Release);
+    pub fn trust_closes(&self, trusted: bool) {
+        self.shared.trusts_closes.store(trusted, Ordering::Release);
     }
 
     /// `io_uring_setup`; `params` is an address in the program.

@@ -41,8 +41,10 @@ fn epoll_pwait(epfd: i32, events: &mut [Event], timeout: Option<u64>, mask: u64)
     signal::blocking(libc::SYS_epoll_pwait, [epfd as u64, at, room, millis as u64, mask, 8])
 }
 
-/// All signals but the two that glibc keeps for set*id and thread cancellation.
-const ENGINE_THREAD_MASK: u64 = !((1 << 31) | (1 << 32));
+/// All signals but the two that glibc keeps for set*id and thread cancellation, and those of a
+/// fault: a copy from a bad address is mended by their handler, and a blocked one kills.
+const ENGINE_THREAD_MASK: u64 =
+    !((1 << 31) | (1 << 32) | (1 << (libc::SIGSEGV - 1)) | (1 << (libc::SIGBUS - 1)));
 
 /// Sets the calling thread's signal mask and returns the one before.
 fn swap_mask(mask: u64) -> u64 {
