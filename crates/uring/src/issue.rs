@@ -1,7 +1,7 @@
 //! Issuing and completing: the one way in and the one way out of a request.
 
 use crate::cq::Entry;
-use crate::opdef::{NEEDS_FILE, Table as Ops};
+use crate::opdef::{ALWAYS_WORKS, NEEDS_FILE, Table as Ops};
 use crate::parked::{Parked, Waits};
 use crate::request::{Extra, FileRef, Outcome, Req};
 use crate::ring::Ring;
@@ -56,7 +56,7 @@ impl<H: Host> Ring<H> {
         {
             return self.complete(sub, req, errno.as_result());
         }
-        let outcome = if req.force_async && def.has(crate::opdef::CAN_WORK) && !req.polled {
+        let outcome = if req.force_async && def.has(ALWAYS_WORKS) && !req.polled {
             Outcome::Work
         } else {
             (def.issue)(&mut req, &mut Cx { ring: self, sub })
@@ -153,7 +153,11 @@ impl<H: Host> Ring<H> {
 
 /// Takes the linked timeout that follows a request off its chain.
 pub(crate) fn take_link_timeout<H: Host>(req: &mut Req<H>) -> Option<Req<H>> {
-    let is_timeout = req.next.as_ref().is_some_and(|next| next.sqe.opcode == Op::LinkTimeout as u8);
+    // One that was refused has its own error to tell.
+    let is_timeout = req
+        .next
+        .as_ref()
+        .is_some_and(|next| next.sqe.opcode == Op::LinkTimeout as u8 && next.fate.is_none());
     if !is_timeout {
         return None;
     }

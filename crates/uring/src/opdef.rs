@@ -35,6 +35,9 @@ pub(crate) const CAN_WORK: u8 = 1 << 4;
 /// Its work may take long: no bound on such workers.
 pub(crate) const UNBOUNDED: u8 = 1 << 5;
 
+/// Under `IOSQE_ASYNC` it goes to a worker; others that can work decide by the file.
+pub(crate) const ALWAYS_WORKS: u8 = 1 << 6;
+
 /// One row.
 pub(crate) struct OpDef<H: Host> {
     pub(crate) op: Op,
@@ -57,7 +60,9 @@ impl<H: Host> OpDef<H> {
 
     const fn work(mut self, work: WorkFn<H>) -> Self {
         self.work = work;
-        self.traits |= CAN_WORK;
+        // Reads and writes of a pollable file wait for readiness, even under IOSQE_ASYNC.
+        let by_file = self.traits & (IOPRIO | NEEDS_FILE) == IOPRIO | NEEDS_FILE;
+        self.traits |= if by_file { CAN_WORK } else { CAN_WORK | ALWAYS_WORKS };
         self
     }
 

@@ -197,9 +197,10 @@ fn recv_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
 
 /// Tells that the socket holds more, after a receive that filled its buffer.
 pub(crate) fn note_non_empty<H: Host>(req: &mut Req<H>, cx: &Cx<'_, H>) {
-    let left = [0i32; 1];
-    let args = [req.file.fd() as u64, libc::FIONREAD, left.as_ptr() as u64, 0, 0, 0];
-    if cx.call(libc::SYS_ioctl, args).is_ok() && std::hint::black_box(left)[0] > 0 {
+    let mut left = 0i32;
+    let at = calls::addr_mut(&mut left);
+    let args = [req.file.fd() as u64, libc::FIONREAD, at, 0, 0, 0];
+    if cx.call(libc::SYS_ioctl, args).is_ok() && left > 0 {
         req.cqe_flags |= IORING_CQE_F_SOCK_NONEMPTY;
     }
 }
@@ -314,11 +315,11 @@ fn connected<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         Ok(_) => {}
         Err(errno) => return Outcome::Done(errno.as_result()),
     }
-    let (error, len) = ([0i32; 1], [4u32; 1]);
+    let (mut error, mut len) = (0i32, 4u32);
     let (level, name) = (libc::SOL_SOCKET as u64, libc::SO_ERROR as u64);
-    let args = [fd as u64, level, name, error.as_ptr() as u64, len.as_ptr() as u64, 0];
-    match cx.call(libc::SYS_getsockopt, args) {
-        Ok(_) => Outcome::Done(-std::hint::black_box(error)[0]),
+    let (at, len_at) = (calls::addr_mut(&mut error), calls::addr_mut(&mut len));
+    match cx.call(libc::SYS_getsockopt, [fd as u64, level, name, at, len_at, 0]) {
+        Ok(_) => Outcome::Done(-error),
         Err(errno) => Outcome::Done(errno.as_result()),
     }
 }

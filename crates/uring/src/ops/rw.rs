@@ -46,7 +46,17 @@ pub(crate) fn prep<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()>
     if req.sqe.addr3 | req.sqe.pad2 != 0 {
         return Err(Errno::EINVAL);
     }
-    Ok(())
+    check_priority(req.sqe.ioprio)
+}
+
+/// An I/O priority: a class in the upper three bits, a level below.
+fn check_priority(ioprio: u16) -> Result<()> {
+    let (class, level) = (ioprio >> 13, ioprio & 7);
+    match class {
+        0 if level != 0 => Err(Errno::EINVAL),
+        0..=3 => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 pub(crate) fn prep_vectored<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
