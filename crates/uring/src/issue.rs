@@ -1,7 +1,7 @@
 //! Issuing and completing: the one way in and the one way out of a request.
 
 use crate::cq::Entry;
-use crate::opdef::{ALWAYS_WORKS, NEEDS_FILE, Table as Ops};
+use crate::opdef::{NEEDS_FILE, Table as Ops};
 use crate::parked::{Parked, Waits};
 use crate::request::{Extra, FileRef, Outcome, Req};
 use crate::ring::Ring;
@@ -56,7 +56,8 @@ impl<H: Host> Ring<H> {
         {
             return self.complete(sub, req, errno.as_result());
         }
-        let outcome = if req.force_async && def.has(ALWAYS_WORKS) && !req.polled {
+        let punts = def.has(crate::opdef::CAN_WORK) && !def.has(crate::opdef::LOOKS_FIRST);
+        let outcome = if req.force_async && punts && !req.polled {
             Outcome::Work
         } else {
             (def.issue)(&mut req, &mut Cx { ring: self, sub })
@@ -118,7 +119,7 @@ impl<H: Host> Ring<H> {
 
             sub.batch.push(Entry { cqe, big: req.big_cqe, wide: req.wide });
         }
-        if !sub.submitting {
+        if !sub.submitting || req.has(IOSQE_ASYNC) {
             sub.after.is_async = true;
         }
         if let Some(timeout) = take_link_timeout(&mut req) {
