@@ -154,7 +154,11 @@ impl<H: Host> Ring<H> {
 
 /// Takes the linked timeout that follows a request off its chain.
 pub(crate) fn take_link_timeout<H: Host>(req: &mut Req<H>) -> Option<Req<H>> {
-    let is_timeout = req.next.as_ref().is_some_and(|next| next.sqe.opcode == Op::LinkTimeout as u8);
+    // One that was refused has its own error to tell.
+    let is_timeout = req
+        .next
+        .as_ref()
+        .is_some_and(|next| next.sqe.opcode == Op::LinkTimeout as u8 && next.fate.is_none());
     if !is_timeout {
         return None;
     }

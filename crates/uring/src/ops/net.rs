@@ -198,9 +198,10 @@ fn recv_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
 
 /// Tells that the socket holds more, after a receive that filled its buffer.
 pub(crate) fn note_non_empty<H: Host>(req: &mut Req<H>, cx: &Cx<'_, H>) {
-    let left = [0i32; 1];
-    let args = [req.file.fd() as u64, libc::FIONREAD, left.as_ptr() as u64, 0, 0, 0];
-    if cx.call(libc::SYS_ioctl, args).is_ok() && std::hint::black_box(left)[0] > 0 {
+    let mut left = 0i32;
+    let at = calls::addr_mut(&mut left);
+    let args = [req.file.fd() as u64, libc::FIONREAD, at, 0, 0, 0];
+    if cx.call(libc::SYS_ioctl, args).is_ok() && left > 0 {
         req.cqe_flags |= IORING_CQE_F_SOCK_NONEMPTY;
     }
 }
