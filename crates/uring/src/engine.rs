@@ -257,6 +257,7 @@ impl<H: Host> Engine<H> {
         self.shared.epoch.fetch_add(1, Ordering::AcqRel);
         if layout.has(IORING_SETUP_SQPOLL) {
             ring.start_sqpoll(&p)?;
+            ring.hold();
         }
         if layout.has(IORING_SETUP_REGISTERED_FD_ONLY) {
             return self.register_only(&ring);
@@ -511,6 +512,7 @@ fn new_ring<H: Host>(
         dead: AtomicBool::new(false),
         closed: AtomicBool::new(false),
         announces: AtomicBool::new(false),
+        holds: AtomicBool::new(false),
         sq_asked: AtomicBool::new(false),
         poll_fd: AtomicI32::new(-1),
         eventfd: Mutex::new(None),
