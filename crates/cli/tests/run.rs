@@ -78,8 +78,8 @@ fn the_program_gets_the_preload_every_setting_and_nothing_is_said() {
 fn an_environment_variable_stands_for_an_option() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = ringfence_run(directory.path());
-    command.env("RINGFENCE_TIER", "sud").args(["--", "sh", "-c", "echo $RINGFENCE_TIER"]);
-    assert_eq!(command.output().unwrap().stdout, b"sud\n");
+    command.env("RINGFENCE_TIER", "filter").args(["--", "sh", "-c", "echo $RINGFENCE_TIER"]);
+    assert_eq!(command.output().unwrap().stdout, b"filter\n");
     let mut command = ringfence_run(directory.path());
     command.env("RINGFENCE_TIER", "telepathy").args(["--", "true"]);
     assert!(refusal(&mut command, 125).contains("telepathy"));
