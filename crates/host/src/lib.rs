@@ -107,6 +107,9 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// `ENOMEM`, `EMFILE` and their like.
     fn ring_memory(&self, size: u64) -> Result<RingMemory>;
 
+    /// Descriptors the host keeps open for itself.
+    fn private_fds(&self) -> Vec<i32>;
+
     /// Memory rings released by their last descriptor and mapping since the last call, by the
     /// `watch` of their [`RingMemory`].
     fn released(&self, out: &mut Vec<i32>);

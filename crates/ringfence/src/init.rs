@@ -5,7 +5,7 @@ use crate::objects::{self, Object};
 use crate::probe::{self, Kernel};
 use crate::scan::{Found, scan};
 use crate::trap::{self, Means, Request};
-use crate::{entry, loader, patch, process, real, signal};
+use crate::{backend, entry, loader, patch, process, real, signal};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -71,6 +71,7 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
         real::resolve();
         process::start();
         signal::start();
+        backend::start();
         ACTIVE.store(true, Relaxed);
         if config::get().tier > Tier::Symbols {
             let listening = loader::listen(&objects::list());

@@ -25,6 +25,7 @@ compile_error!(
 
 mod backend;
 mod config;
+mod counters;
 mod dispatch;
 mod entry;
 mod filter;
@@ -45,7 +46,7 @@ mod thread;
 mod trap;
 mod window;
 
-pub use config::{Backend, Config, Log, Tier};
+pub use config::{Backend, Config, Counters, Log, Tier};
 pub use probe::{Kernel, Probe};
 
 /// Starts to intercept in a program that links this crate; to be called at the start of `main`.
@@ -64,8 +65,7 @@ pub fn start_preload(library: Option<Vec<u8>>) -> bool {
 /// For the preload's destructor: prints counters, if asked to.
 #[doc(hidden)]
 pub fn finish_preload() {
-    if init::active() && config::get().stats {
-        let [setup, enter, register] = backend::counts();
-        raw::complain(&format!("calls: setup {setup}, enter {enter}, register {register}"));
+    if init::active() {
+        counters::print();
     }
 }

@@ -50,6 +50,11 @@ impl<H: Host> Attendant<H> {
         }
     }
 
+    /// Its own descriptors, -1 for those it has not.
+    pub(crate) fn fds(&self) -> Vec<i32> {
+        vec![self.epfd.load(Ordering::Acquire), self.waker.load(Ordering::Acquire)]
+    }
+
     /// A thread has left a ring with requests pending.
     pub(crate) fn notice(self: &Arc<Self>, ring: &Arc<Ring<H>>) {
         let needs = !ring.is_deferred()

@@ -50,6 +50,25 @@ impl<H: Host> Ring<H> {
         counts
     }
 
+    /// The ring's own descriptors, -1 for those it has not.
+    pub(crate) fn fds(&self) -> Vec<i32> {
+        let mut fds = vec![
+            self.epfd.load(Ordering::Acquire),
+            self.waker.load(Ordering::Acquire),
+            self.poll_fd.load(Ordering::Acquire),
+            self.eventfd.lock().map_or(-1, |eventfd| eventfd.fd),
+        ];
+        let sub = self.submit.lock();
+        fds.extend(sub.registered.files.fds());
+        fds.extend(sub.parked.iter().filter_map(|(_, entry)| match &entry.waits {
+            crate::parked::Waits::Ready { fd, req, .. } => {
+                matches!(req.file, crate::request::FileRef::Owned(_)).then_some(*fd)
+            }
+            _ => None,
+        }));
+        fds
+    }
+
     /// Cancels all that is parked; what a worker has ends when the worker is done.
     fn cancel_everything(self: &Arc<Self>, sub: &mut Submit<H>) {
         let keys: Vec<_> = sub.parked.iter().map(|(key, _)| key).collect();

@@ -38,7 +38,7 @@ pub(crate) fn syscall(number: i64, args: [u64; 6]) -> Result<u64> {
 fn epoll_pwait(epfd: i32, events: &mut [Event], timeout: Option<u64>, mask: u64) -> Result<u64> {
     let millis = timeout.map_or(-1, |ns| ns.div_ceil(1_000_000).min(i32::MAX as u64) as i64);
     let (at, room) = (events.as_mut_ptr() as u64, events.len() as u64);
-    syscall(libc::SYS_epoll_pwait, [epfd as u64, at, room, millis as u64, mask, 8])
+    signal::blocking(libc::SYS_epoll_pwait, [epfd as u64, at, room, millis as u64, mask, 8])
 }
 
 /// All signals but the two that glibc keeps for set*id and thread cancellation.
@@ -99,16 +99,14 @@ impl Host for Os {
         let mask_at = sigmask.as_ref().map_or(0, |mask| std::ptr::from_ref(mask) as u64);
         let (at, room) = (events.as_mut_ptr() as u64, events.len() as u64);
         let args = [epfd as u64, at, room, spec_at, mask_at, 8];
-        // A wait of no length lets nothing in, so it needs no hooks.
+        // A wait of no length lets nothing in.
         let result = if timeout == Some(0) {
             syscall(libc::SYS_epoll_pwait2, args)
         } else {
-            signal::around(|| syscall(libc::SYS_epoll_pwait2, args))
+            signal::blocking(libc::SYS_epoll_pwait2, args)
         };
         match result {
-            Err(Errno::ENOSYS | Errno::EPERM) => {
-                signal::around(|| epoll_pwait(epfd, events, timeout, mask_at))
-            }
+            Err(Errno::ENOSYS | Errno::EPERM) => epoll_pwait(epfd, events, timeout, mask_at),
             other => other,
         }
         .map(|count| count as usize)
@@ -140,6 +138,10 @@ impl Host for Os {
 
     fn ring_memory(&self, size: u64) -> Result<RingMemory> {
         ring_memory::create(size)
+    }
+
+    fn private_fds(&self) -> Vec<i32> {
+        ring_memory::release_fd().into_iter().collect()
     }
 
     fn released(&self, out: &mut Vec<i32>) {

@@ -44,6 +44,12 @@ impl<H: Host> Files<H> {
         slot.file.clone().ok_or(Errno::EBADF)
     }
 
+    /// The table's own descriptors.
+    pub(crate) fn fds(&self) -> Vec<i32> {
+        let slots = self.slots.iter().flatten();
+        slots.filter_map(|slot| slot.file.as_ref().map(|file| file.fd())).collect()
+    }
+
     fn len(&self) -> u32 {
         self.slots.as_ref().map_or(0, |slots| slots.len() as u32)
     }
