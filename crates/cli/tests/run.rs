@@ -67,7 +67,7 @@ fn the_program_gets_the_preload_every_setting_and_nothing_is_said() {
         "RINGFENCE_BACKEND=user".to_owned(),
         "RINGFENCE_TIER=patch".to_owned(),
         "RINGFENCE_LOG=debug".to_owned(),
-        "RINGFENCE_STATS=-".to_owned(),
+        "RINGFENCE_STATS=1".to_owned(),
     ];
     for line in expected {
         assert!(stdout.lines().any(|found| found == line), "{line} is not in\n{stdout}");

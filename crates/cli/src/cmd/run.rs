@@ -30,7 +30,7 @@ pub(crate) struct Args {
 
     /// Print counters on stderr at exit, or append them to FILE, a line of JSON for each process
     #[arg(long, env = "RINGFENCE_STATS", value_name = "FILE", num_args = 0..=1,
-          require_equals = true, default_missing_value = "-")]
+          require_equals = true, default_missing_value = "1")]
     stats: Option<String>,
 
     /// What the library says on stderr
