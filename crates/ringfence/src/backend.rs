@@ -7,7 +7,7 @@ use ringfence_abi::{Errno, Result};
 use ringfence_host::{Os, fault, signal};
 use ringfence_uring::{Engine, Stats};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicPtr};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64};
 
 /// The engine of this process. A forked child leaks its parent's, whose threads it does not have.
 static ENGINE: AtomicPtr<Engine<Os>> = AtomicPtr::new(std::ptr::null_mut());
@@ -15,16 +15,19 @@ static ENGINE: AtomicPtr<Engine<Os>> = AtomicPtr::new(std::ptr::null_mut());
 /// Calls go to the kernel; only the interception is measured.
 static THROUGH: AtomicBool = AtomicBool::new(false);
 
+/// Calls that the kernel served, by kind: setup, enter, register.
+static PASSED: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
 /// A ring has been made.
 static ANY_RING: AtomicBool = AtomicBool::new(false);
 
 /// Makes the engine ready; to be called once, when signals are intercepted.
 pub(crate) fn start() {
     THROUGH.store(config::get().backend == Backend::Through, Relaxed);
-    fault::set_handled();
     signal::set_blocking_call(window::wait);
+    crate::signal::own();
+    fault::set_handled();
     let engine = Engine::new(Os);
-    engine.trust_closes();
     ENGINE.store(Box::into_raw(Box::new(engine)), Release);
 }
 
@@ -44,6 +47,7 @@ fn answer(result: Result<u32>) -> i64 {
 #[inline]
 pub(crate) fn serve(number: i64, args: [u64; 6]) -> i64 {
     if THROUGH.load(Relaxed) {
+        PASSED[(number - libc::SYS_io_uring_setup) as usize].fetch_add(1, Relaxed);
         let waits = number == libc::SYS_io_uring_enter;
         return if waits { window::wait(number, &args) } else { raw::call(number, args) };
     }
@@ -64,6 +68,18 @@ pub(crate) fn serve(number: i64, args: [u64; 6]) -> i64 {
 /// What the engine has done so far.
 pub(crate) fn stats() -> Option<Stats> {
     engine().map(Engine::stats)
+}
+
+/// How often setup, enter and register went through to the kernel, if that is where they go.
+pub(crate) fn passed() -> Option<[u64; 3]> {
+    THROUGH.load(Relaxed).then(|| [0, 1, 2].map(|kind: usize| PASSED[kind].load(Relaxed)))
+}
+
+/// Says whether all closes are made through libc, and so told of.
+pub(crate) fn trust_closes(trusted: bool) {
+    if let Some(engine) = engine() {
+        engine.trust_closes(trusted);
+    }
 }
 
 /// Whether there may be a ring, so that hooks have something to look for.
@@ -108,7 +124,7 @@ pub(crate) fn fork_child() {
     ANY_RING.store(false, Relaxed);
     if let Some(engine) = engine() {
         let own = engine.after_fork();
-        own.trust_closes();
+        own.trust_closes(crate::init::closes_are_seen());
         ENGINE.swap(Box::into_raw(Box::new(own)), AcqRel);
     }
 }

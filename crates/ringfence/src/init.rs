@@ -15,6 +15,9 @@ static ACTIVE: AtomicBool = AtomicBool::new(false);
 /// Whether the loader tells of new objects (see `loader`).
 static LOADER_TELLS: AtomicBool = AtomicBool::new(false);
 
+/// Whether every close is made through libc, as far as code has been looked at.
+static CLOSES_SEEN: AtomicBool = AtomicBool::new(false);
+
 /// The preload's own path, where children are to get it too.
 static LIBRARY: OnceLock<Vec<u8>> = OnceLock::new();
 
@@ -37,6 +40,11 @@ pub(crate) fn active() -> bool {
 /// Whether the loader tells of new objects by itself.
 pub(crate) fn loader_tells() -> bool {
     LOADER_TELLS.load(Relaxed)
+}
+
+/// Whether every close of a descriptor is made through libc, and so noticed.
+pub(crate) fn closes_are_seen() -> bool {
+    CLOSES_SEEN.load(Relaxed)
 }
 
 /// The path that executed programs are to preload.
@@ -79,6 +87,7 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
             if !listening {
                 config::log(Log::Info, || "the loader does not tell of new objects".into());
             }
+            CLOSES_SEEN.store(true, Relaxed);
             objects_changed();
         }
         true
@@ -106,6 +115,7 @@ pub(crate) fn objects_changed() {
             }
         }
     }
+    backend::trust_closes(closes_are_seen());
 }
 
 /// Objects whose calls are left alone: libc's own, which are none of io_uring's, the kernel's, ours.
@@ -121,10 +131,14 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
     let tier = config::get().tier;
     let mut found = Found::default();
     for segment in &object.code {
-        let part = scan(segment.bytes(), segment.start);
+        let part = scan(segment.bytes(), segment.start, &|at| object.function(at));
         found.sites.extend(part.sites);
         found.suspects.extend(part.suspects);
-        found.others.extend(part.others);
+        found.calls.extend(part.calls);
+        // liburing closes its rings by itself, which is seen when the ring is released.
+        if part.closes && !object.file_name().starts_with("liburing.so") {
+            CLOSES_SEEN.store(false, Relaxed);
+        }
     }
     let left = match tier {
         _ if found.sites.is_empty() => Vec::new(),
@@ -142,6 +156,12 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
             )
         });
     }
+    config::log(Log::Debug, || {
+        let at = |address: &u64| format!("{:#x}", address.wrapping_sub(object.base));
+        let sites: Vec<String> = found.sites.iter().map(|site| at(&site.at())).collect();
+        let suspects: Vec<String> = found.suspects.iter().map(at).collect();
+        format!("{name}: sites {}; suspects {}", sites.join(" "), suspects.join(" "))
+    });
     // In a program that we are linked into, calls of unknown numbers are our own.
     let ours = object.contains(entry::address());
     let mut calls: Vec<u64> = left.iter().map(|site| site.call).collect();
@@ -151,11 +171,12 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
     if calls.is_empty() || tier <= Tier::Patch {
         return;
     }
-    let mut all = found.others;
-    all.extend(&found.suspects);
-    let request = Request { object, calls, all };
+    let request = Request { object, calls, all: found.calls };
+    // A filter is for good, and may cost the program privileges: not on a mere suspicion.
+    let certain = left.iter().any(|site| site.certain) || tier == Tier::Filter;
     let result = match *means.get_or_insert_with(choose_means) {
-        Some(means) => trap_with_fallback(&request, means),
+        Some(Means::Filter) if !certain => Err("no filter for what may be other calls".into()),
+        Some(means) => trap_with_fallback(&request, means, certain),
         None => Err("neither syscall user dispatch nor a seccomp filter works here".into()),
     };
     match result {
@@ -169,10 +190,10 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
 }
 
 /// Traps by `means`, or by a filter where a second object wants to be dispatched.
-fn trap_with_fallback(request: &Request<'_>, means: Means) -> Result<Means, String> {
+fn trap_with_fallback(request: &Request<'_>, means: Means, certain: bool) -> Result<Means, String> {
     match trap::install(request, means) {
         Ok(()) => Ok(means),
-        Err(why) if means == Means::Dispatch && config::get().tier == Tier::Auto => {
+        Err(why) if means == Means::Dispatch && certain && config::get().tier == Tier::Auto => {
             match trap::install(request, Means::Filter) {
                 Ok(()) => Ok(Means::Filter),
                 Err(other) => Err(format!("{why}; {other}")),
