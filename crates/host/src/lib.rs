@@ -98,6 +98,9 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// The id of the calling thread.
     fn thread_id(&self) -> u32;
 
+    /// How many CPUs are online.
+    fn cpus(&self) -> u32;
+
     /// To be called in a forked child before anything else.
     fn forked(&self);
 
@@ -120,6 +123,9 @@ pub trait Host: Clone + Send + Sync + 'static {
 pub struct RingMemory {
     /// The descriptor for the program.
     pub fd: i32,
+    /// The engine's own descriptor, of another open than the program's: mappings made from it do
+    /// not keep the program's open alive.
+    pub own: i32,
     /// What [`Host::released`] will report, -1 if the host cannot tell.
     pub watch: i32,
 }

@@ -56,7 +56,8 @@ impl<H: Host> Ring<H> {
         {
             return self.complete(sub, req, errno.as_result());
         }
-        let outcome = if req.force_async && def.has(crate::opdef::CAN_WORK) && !req.polled {
+        let punts = def.has(crate::opdef::CAN_WORK) && !def.has(crate::opdef::LOOKS_FIRST);
+        let outcome = if req.force_async && punts && !req.polled {
             Outcome::Work
         } else {
             (def.issue)(&mut req, &mut Cx { ring: self, sub })
@@ -118,7 +119,7 @@ impl<H: Host> Ring<H> {
 
             sub.batch.push(Entry { cqe, big: req.big_cqe, wide: req.wide });
         }
-        if !sub.submitting {
+        if !sub.submitting || req.has(IOSQE_ASYNC) {
             sub.after.is_async = true;
         }
         if let Some(timeout) = take_link_timeout(&mut req) {
@@ -153,7 +154,11 @@ impl<H: Host> Ring<H> {
 
 /// Takes the linked timeout that follows a request off its chain.
 pub(crate) fn take_link_timeout<H: Host>(req: &mut Req<H>) -> Option<Req<H>> {
-    let is_timeout = req.next.as_ref().is_some_and(|next| next.sqe.opcode == Op::LinkTimeout as u8);
+    // One that was refused has its own error to tell.
+    let is_timeout = req
+        .next
+        .as_ref()
+        .is_some_and(|next| next.sqe.opcode == Op::LinkTimeout as u8 && next.fate.is_none());
     if !is_timeout {
         return None;
     }

@@ -34,6 +34,8 @@ pub(crate) const BUFFER_SELECT: u8 = 1 << 3;
 pub(crate) const CAN_WORK: u8 = 1 << 4;
 /// Its work may take long: no bound on such workers.
 pub(crate) const UNBOUNDED: u8 = 1 << 5;
+/// It looks at its file before it goes to a worker: what waits for readiness blocks none.
+pub(crate) const LOOKS_FIRST: u8 = 1 << 6;
 
 /// One row.
 pub(crate) struct OpDef<H: Host> {
@@ -109,7 +111,7 @@ impl<H: Host> Table<H> {
     }
 
     const FILE: u8 = NEEDS_FILE;
-    const RW: u8 = NEEDS_FILE | IOPRIO | IOPOLL;
+    const RW: u8 = NEEDS_FILE | IOPRIO | IOPOLL | LOOKS_FIRST;
     const NET: u8 = NEEDS_FILE | IOPRIO | UNBOUNDED;
 
     const ROWS: &'static [Option<OpDef<H>>; Op::COUNT] = &[

@@ -89,6 +89,8 @@ pub struct Ring<H: Host> {
     pub(crate) host: H,
     /// The descriptor that setup returned; the program may have closed it since.
     pub(crate) fd: i32,
+    /// The engine's own descriptor of the ring's memory.
+    pub(crate) memory: AtomicI32,
     /// What tells of its release.
     pub(crate) watch: i32,
     pub(crate) layout: Layout,

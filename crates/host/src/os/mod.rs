@@ -58,7 +58,7 @@ fn swap_mask(mask: u64) -> u64 {
         0,
     ];
     let _ = syscall(libc::SYS_rt_sigprocmask, args);
-    std::hint::black_box(old)
+    old
 }
 
 thread_local! {
@@ -132,6 +132,11 @@ impl Host for Os {
         let id = syscall(libc::SYS_gettid, [0; 6]).unwrap_or(0) as u32;
         THREAD_ID.set(id);
         id
+    }
+
+    fn cpus(&self) -> u32 {
+        // SAFETY: a question to libc without pointers.
+        unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.max(1) as u32
     }
 
     fn forked(&self) {

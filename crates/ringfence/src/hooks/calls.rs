@@ -34,6 +34,7 @@ pub unsafe extern "C" fn syscall() -> c_long {
         "mov rcx, r8",
         "mov r8, r9",
         "mov r9, [rsp + 8]",
+        // The seventh argument, which also aligns the stack.
         "push rax",
         "call {served}",
         "add rsp, 8",

@@ -48,10 +48,11 @@ pub(crate) fn prep_statx<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Res
         return Err(Errno::EINVAL);
     }
     let path = req.sqe.addr;
-    if path == 0 {
+    if path == 0 && !req.has(IOSQE_FIXED_FILE) {
         // A null path with AT_EMPTY_PATH stands for the descriptor itself.
+        let empty = req.sqe.op_flags & libc::AT_EMPTY_PATH as u32 != 0;
         req.extra = Extra::None;
-        return if req.has(IOSQE_FIXED_FILE) { Err(Errno::EBADF) } else { Ok(()) };
+        return if empty { Ok(()) } else { Err(Errno::EFAULT) };
     }
     copy_paths(req, cx, path, None)
 }
