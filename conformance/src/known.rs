@@ -7,7 +7,6 @@
 pub const KNOWN: &[(&str, &[&str])] = &[
     ("files are compared by descriptor", &["cancel::by_duplicate_of_the_file"]),
     ("no extended attributes yet", &["fs::attributes"]),
-    ("a ring is released at the next call into the engine", &[]),
     ("control data is passed on unread", &["lifetime::descriptor_cannot_be_sent"]),
     ("a request belongs to no thread: it completes", &["lifetime::thread_ends"]),
     ("no SEND_MSG_RING yet", &["msg_ring::by_registration"]),
