@@ -422,7 +422,10 @@ impl<H: Host> Engine<H> {
     #[must_use]
     pub fn after_fork(&self) -> Engine<H> {
         self.host.forked();
-        Engine::new(self.host.clone())
+        let child = Engine::new(self.host.clone());
+        // What threads remember of the parent's rings is void.
+        child.shared.epoch.store(self.epoch() + 1, Ordering::Release);
+        child
     }
 
     /// Descriptors of the engine's own, ascending: what a close of all descriptors must spare.
@@ -487,6 +490,7 @@ fn new_ring<H: Host>(
     sqes: Shm,
     params: &Params,
 ) -> Ring<H> {
+    let view = Arc::default();
     Ring {
         shared: Arc::clone(&engine.shared),
         host: engine.host.clone(),
@@ -497,7 +501,8 @@ fn new_ring<H: Host>(
         shm,
         sqes,
         submit: Mutex::new(Submit::new()),
-        cq: Mutex::new(Cq::new()),
+        cq: Mutex::new(Cq::new(Arc::clone(&view))),
+        view,
         task_work: Mutex::new(Vec::new()),
         epfd: AtomicI32::new(-1),
         waker: AtomicI32::new(-1),

@@ -1,6 +1,6 @@
 //! A ring: its shape, its memory, its locks, and the one way out of the submission lock.
 
-use crate::cq::{Cq, Entry, Wake};
+use crate::cq::{Cq, Entry, View, Wake};
 use crate::engine::Shared;
 use crate::request::Req;
 use crate::submit::Submit;
@@ -98,6 +98,8 @@ pub struct Ring<H: Host> {
     pub(crate) sqes: Shm,
     pub(crate) submit: Mutex<Submit<H>>,
     pub(crate) cq: Mutex<Cq>,
+    /// What of `cq` can be known without its lock.
+    pub(crate) view: Arc<View>,
     /// Results from workers, for rings whose owner alone may post.
     pub(crate) task_work: Mutex<Vec<(crate::parked::Key, Req<H>, i32)>>,
     /// The epoll descriptor of the ring, -1 until something waits.
