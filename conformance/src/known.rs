@@ -63,15 +63,6 @@ pub const KNOWN: &[(&str, &[&str])] = &[
             "register_files::tag_waits_for_the_last_user",
         ],
     ),
-    (
-        "a ring that nobody drives is released at the next call into the engine",
-        &[
-            "lifetime::busy_rings_leave_nothing",
-            "lifetime::closing_lets_go_of_registered_files",
-            "lifetime::closing_lets_go_of_the_eventfd",
-            "sqpoll::thread_ends_with_the_ring",
-        ],
-    ),
     ("files are compared by descriptor", &["cancel::by_duplicate_of_the_file"]),
     ("control data is passed on unread", &["lifetime::descriptor_cannot_be_sent"]),
     ("a request belongs to no thread: it completes", &["lifetime::thread_ends"]),
