@@ -267,11 +267,11 @@ fn accept_once<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> Result<i32> {
 /// # Errors
 /// `ENOTSOCK`.
 fn listens<H: Host>(fd: i32, cx: &Cx<'_, H>) -> Result<bool> {
-    let (accepts, len) = ([0i32; 1], [4u32; 1]);
+    let (mut accepts, mut len) = ([0i32; 1], [4u32; 1]);
     let (level, name) = (libc::SOL_SOCKET as u64, libc::SO_ACCEPTCONN as u64);
-    let args = [fd as u64, level, name, accepts.as_ptr() as u64, len.as_ptr() as u64, 0];
+    let args = [fd as u64, level, name, accepts.as_mut_ptr() as u64, len.as_mut_ptr() as u64, 0];
     cx.call(libc::SYS_getsockopt, args)?;
-    Ok(std::hint::black_box(accepts)[0] != 0)
+    Ok(accepts[0] != 0)
 }
 
 /// Makes a call on a socket that must not block, though the socket may be a blocking one; the
