@@ -4,7 +4,7 @@
 //! exit status what came of it. A body may therefore set limits, handlers and masks at will.
 #![expect(unsafe_code, reason = "ends the child's process group")]
 
-use crate::{Outcome, Target};
+use crate::{Outcome, Skip, Target};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -38,7 +38,7 @@ pub fn run(target: &dyn Target, path: &str, body: fn(&dyn Target) -> Outcome) {
     if std::env::var(CHILD).is_ok_and(|child| child == name) {
         be_child(target, body);
     }
-    match (judge(name), crate::known::reason(name)) {
+    match (judge(target, name), crate::known::reason(name)) {
         (Verdict::Pass, None) => {}
         (Verdict::Pass, Some(_)) => panic!("{name} passes: remove its row in src/known.rs"),
         (Verdict::Skip(reason), _) => println!("{name}: skipped: {reason}"),
@@ -64,19 +64,21 @@ fn be_child(target: &dyn Target, body: fn(&dyn Target) -> Outcome) -> ! {
 }
 
 /// Runs the test `name` in a child process.
-fn judge(name: &str) -> Verdict {
+fn judge(target: &dyn Target, name: &str) -> Verdict {
     let output = tempfile::tempfile().expect("a file for the child's output");
     let handle = || output.try_clone().expect("dup");
     let binary = std::env::current_exe().expect("the test binary");
-    let mut child = Command::new(binary)
+    let mut command = Command::new(binary);
+    command
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(CHILD, name)
         .stdout(handle())
         .stderr(handle())
-        .process_group(0)
-        .spawn()
-        .expect("start the test binary");
-    let status = wait(&mut child);
+        .process_group(0);
+    let status = match target.launch(&mut command) {
+        Ok(mut child) => wait(&mut child),
+        Err(Skip(reason)) => return Verdict::Skip(reason),
+    };
     let text = read_all(output);
     match status {
         Some(status) if status.code() == Some(PASSED) => Verdict::Pass,

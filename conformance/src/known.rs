@@ -7,16 +7,6 @@
 pub const KNOWN: &[(&str, &[&str])] = &[
     ("files are compared by descriptor", &["cancel::by_duplicate_of_the_file"]),
     ("no extended attributes yet", &["fs::attributes"]),
-    (
-        "a ring is released at the next call into the engine",
-        &[
-            "lifetime::busy_rings_leave_nothing",
-            "lifetime::closing_lets_go_of_files",
-            "lifetime::closing_lets_go_of_registered_files",
-            "lifetime::closing_lets_go_of_the_eventfd",
-            "sqpoll::thread_ends_with_the_ring",
-        ],
-    ),
     ("control data is passed on unread", &["lifetime::descriptor_cannot_be_sent"]),
     ("a request belongs to no thread: it completes", &["lifetime::thread_ends"]),
     ("no SEND_MSG_RING yet", &["msg_ring::by_registration"]),
@@ -45,11 +35,10 @@ pub const KNOWN: &[(&str, &[&str])] = &[
     ("the engine needs descriptors of its own", &["setup::descriptor_limit"]),
     ("RECVSEND_BUNDLE, RW_ATTR and CUR_PERSONALITY are missing", &["setup::features"]),
     ("a ring's memory is a sparse file", &["setup::mappings_that_name_nothing"]),
-    ("sq_thread_cpu is not checked", &["setup::sq_affinity_to_no_cpu"]),
 ];
 
 /// Why the test `name` is expected to fail, if it is.
 pub(crate) fn reason(name: &str) -> Option<&'static str> {
-    let body = name.strip_suffix("::engine")?;
+    let body = name.strip_suffix("::engine").or_else(|| name.strip_suffix("::preload"))?;
     KNOWN.iter().find(|(_, bodies)| bodies.contains(&body)).map(|(reason, _)| *reason)
 }

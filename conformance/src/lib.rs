@@ -26,6 +26,7 @@ pub mod case;
 mod engine;
 mod known;
 mod mapping;
+mod preload;
 pub mod record;
 mod ring;
 pub mod sqe;
@@ -35,6 +36,7 @@ mod target;
 pub use engine::InProcess;
 pub use known::KNOWN;
 pub use mapping::Mapping;
+pub use preload::Preload;
 pub use ring::{Ring, timespec};
 pub use target::{Native, Skip, Target};
 
@@ -63,6 +65,11 @@ macro_rules! ring_test {
             #[test]
             fn engine() {
                 $crate::case::run(&$crate::InProcess, concat!(module_path!(), "::engine"), body);
+            }
+
+            #[test]
+            fn preload() {
+                $crate::case::run(&$crate::Preload, concat!(module_path!(), "::preload"), body);
             }
         }
     };

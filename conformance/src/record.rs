@@ -46,7 +46,7 @@ pub fn check(target: &dyn Target, name: &str, lines: &[String]) -> Outcome {
     }
     let differing: Vec<String> =
         difference(&read(name), lines).into_iter().map(|(_, now)| now).collect();
-    let list = format!("{name}.{}", target.name());
+    let list = format!("{name}.engine");
     write(&list, "What differs from the kernel's record; see src/record.rs.", &differing);
     demand(&list, &read(&list), &differing);
     Ok(())

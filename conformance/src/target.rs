@@ -4,6 +4,7 @@
 use crate::Ring;
 use ringfence_abi::{Errno, Params, Result};
 use std::fmt;
+use std::process::{Child, Command};
 
 /// A body cannot run on this machine; the text says why.
 #[derive(Debug)]
@@ -19,8 +20,16 @@ impl fmt::Display for Skip {
 ///
 /// Arguments are raw, as a program would pass them; errors are the errno.
 pub trait Target: Sync {
-    /// `native`, `engine`.
+    /// `native`, `engine`, `preload`.
     fn name(&self) -> &'static str;
+
+    /// Starts the process that a body runs in.
+    ///
+    /// # Errors
+    /// [`Skip`] if there is something missing for that.
+    fn launch(&self, command: &mut Command) -> std::result::Result<Child, Skip> {
+        Ok(command.spawn().expect("start the test binary"))
+    }
 
     /// `io_uring_setup`; `params` is an address.
     fn setup(&self, entries: u32, params: u64) -> Result<i32>;

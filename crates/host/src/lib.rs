@@ -110,6 +110,9 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// `ENOMEM`, `EMFILE` and their like.
     fn ring_memory(&self, size: u64) -> Result<RingMemory>;
 
+    /// A descriptor that is readable when [`Host::released`] has something to tell, if there is one.
+    fn release_fd(&self) -> Option<i32>;
+
     /// Descriptors the host keeps open for itself.
     fn private_fds(&self) -> Vec<i32>;
 

@@ -257,6 +257,7 @@ impl<H: Host> Engine<H> {
         self.shared.epoch.fetch_add(1, Ordering::AcqRel);
         if layout.has(IORING_SETUP_SQPOLL) {
             ring.start_sqpoll(&p)?;
+            ring.hold();
         }
         if layout.has(IORING_SETUP_REGISTERED_FD_ONLY) {
             return self.register_only(&ring);
@@ -421,7 +422,10 @@ impl<H: Host> Engine<H> {
     #[must_use]
     pub fn after_fork(&self) -> Engine<H> {
         self.host.forked();
-        Engine::new(self.host.clone())
+        let child = Engine::new(self.host.clone());
+        // What threads remember of the parent's rings is void.
+        child.shared.epoch.store(self.epoch() + 1, Ordering::Release);
+        child
     }
 
     /// Descriptors of the engine's own, ascending: what a close of all descriptors must spare.
@@ -486,6 +490,7 @@ fn new_ring<H: Host>(
     sqes: Shm,
     params: &Params,
 ) -> Ring<H> {
+    let view = Arc::default();
     Ring {
         shared: Arc::clone(&engine.shared),
         host: engine.host.clone(),
@@ -496,7 +501,8 @@ fn new_ring<H: Host>(
         shm,
         sqes,
         submit: Mutex::new(Submit::new()),
-        cq: Mutex::new(Cq::new()),
+        cq: Mutex::new(Cq::new(Arc::clone(&view))),
+        view,
         task_work: Mutex::new(Vec::new()),
         epfd: AtomicI32::new(-1),
         waker: AtomicI32::new(-1),
@@ -511,6 +517,7 @@ fn new_ring<H: Host>(
         dead: AtomicBool::new(false),
         closed: AtomicBool::new(false),
         announces: AtomicBool::new(false),
+        holds: AtomicBool::new(false),
         sq_asked: AtomicBool::new(false),
         poll_fd: AtomicI32::new(-1),
         eventfd: Mutex::new(None),

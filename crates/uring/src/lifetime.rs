@@ -70,6 +70,12 @@ impl<H: Host> Ring<H> {
         fds
     }
 
+    /// From now on the ring holds something that others see it let go of.
+    pub(crate) fn hold(self: &Arc<Self>) {
+        self.holds.store(true, Ordering::Release);
+        self.shared.attendant.notice(self);
+    }
+
     /// Cancels all that is parked; what a worker has ends when the worker is done.
     fn cancel_everything(self: &Arc<Self>, sub: &mut Submit<H>) {
         let keys: Vec<_> = sub.parked.iter().map(|(key, _)| key).collect();

@@ -148,6 +148,10 @@ impl Host for Os {
         ring_memory::create(size)
     }
 
+    fn release_fd(&self) -> Option<i32> {
+        ring_memory::release_fd()
+    }
+
     fn private_fds(&self) -> Vec<i32> {
         ring_memory::release_fd().into_iter().collect()
     }
