@@ -178,7 +178,10 @@ impl<H: Host> Table<H> {
         ),
         row(Op::Close, 0, ops::close::prep, ops::close::issue),
         row(Op::FilesUpdate, 0, ops::files_update::prep, ops::files_update::issue),
-        Some(def(Op::Statx, 0, ops::fs::prep_statx, ops::fs::issue_statx).work(ops::fs::statx)),
+        Some(
+            def(Op::Statx, LOOKS_FIRST, ops::fs::prep_statx, ops::fs::issue_statx)
+                .work(ops::fs::statx),
+        ),
         Some(
             def(Op::Read, Self::RW | BUFFER_SELECT, ops::rw::prep, ops::rw::read)
                 .work(ops::rw::work_read)

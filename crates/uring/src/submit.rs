@@ -101,7 +101,7 @@ impl<H: Host> Submit<H> {
     }
 
     /// A request for an entry, from the cache if it has one.
-    #[inline]
+    #[inline(always)]
     fn new_request(&mut self, sqe: &Sqe) -> Req<H> {
         self.alive += 1;
         let mut req = self.cache.pop().unwrap_or_default();
@@ -110,7 +110,7 @@ impl<H: Host> Submit<H> {
     }
 
     /// Takes a completed request back.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn recycle(&mut self, mut req: Req<H>) {
         self.alive -= 1;
         if matches!(req.file, FileRef::Owned(_)) {
@@ -199,7 +199,7 @@ impl<H: Host> Ring<H> {
         def: &'static OpDef<H>,
     ) -> Result<()> {
         let mut req = sub.new_request(sqe);
-        if let Err(errno) = self.prepare(sub, &mut req, def) {
+        if let Err(errno) = self.prepare(sub, &mut req, def, true) {
             self.fail(sub, req, errno);
             return Err(errno);
         }
@@ -274,7 +274,7 @@ impl<H: Host> Ring<H> {
         if sub.registered.restricted {
             sub.registered.check_sqe(&req.sqe)?;
         }
-        self.prepare(sub, req, def)
+        self.prepare(sub, req, def, false)
     }
 
     /// The checks that an entry without flags needs too; then prep.
@@ -284,6 +284,7 @@ impl<H: Host> Ring<H> {
         sub: &mut Submit<H>,
         req: &mut Req<H>,
         def: &OpDef<H>,
+        at_once: bool,
     ) -> Result<()> {
         if req.sqe.ioprio != 0 && !def.has(crate::opdef::IOPRIO) {
             return Err(Errno::EINVAL);
@@ -294,7 +295,7 @@ impl<H: Host> Ring<H> {
         if req.sqe.personality != 0 && !sub.registered.has_personality(req.sqe.personality) {
             return Err(Errno::EINVAL);
         }
-        (def.prep)(req, &mut Prep { ring: self, sub })
+        (def.prep)(req, &mut Prep { ring: self, sub, at_once })
     }
 
     fn init_flags(&self, sub: &mut Submit<H>, req: &mut Req<H>, def: &OpDef<H>) -> Result<()> {
@@ -327,4 +328,6 @@ impl<H: Host> Ring<H> {
 pub(crate) struct Prep<'a, H: Host> {
     pub(crate) ring: &'a Arc<Ring<H>>,
     pub(crate) sub: &'a mut Submit<H>,
+    /// The request is tried right after prep, before anything else can change what it points to.
+    pub(crate) at_once: bool,
 }
