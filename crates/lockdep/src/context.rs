@@ -7,14 +7,18 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Contexts there can be in one process, [`SIGNAL`] included.
+/// Contexts there can be in one process, as bits of a byte: [`SIGNAL`], three that start behind
+/// signals, four others. Fixed, so that a context means the same before its first use as after it.
 pub const CONTEXTS_MAX: usize = 8;
+
+pub(crate) const SIGNAL_BIT: u8 = 1;
+const BEHIND_SIGNALS: std::ops::Range<u8> = 1..4;
+const OTHERS: std::ops::Range<u8> = 4..8;
+const BEHIND_SIGNALS_BITS: u8 = 0b1110;
 
 /// The handler of any signal; in the kernel's words, a hard interrupt.
 pub static SIGNAL: Context =
     Context { name: "signal handler", starts_behind_signals: false, index: AtomicU8::new(1) };
-
-pub(crate) const SIGNAL_BIT: u8 = 1;
 
 /// Code that can break in on a thread; make it a `static`.
 #[derive(Debug)]
@@ -25,11 +29,8 @@ pub struct Context {
     index: AtomicU8,
 }
 
-/// The contexts declared [`Context::behind_signals`], as bits; read in signal handlers.
-static BEHIND_SIGNALS: AtomicU8 = AtomicU8::new(0);
-
-/// All but [`SIGNAL`], in the order of their bits.
-static DECLARED: Mutex<Vec<&'static Context>> = Mutex::new(Vec::new());
+/// All but [`SIGNAL`], in the order of their first use.
+static DECLARED: Mutex<Vec<(u8, &'static Context)>> = Mutex::new(Vec::new());
 
 impl Context {
     /// A context that the program runs itself, such as `"timer callback"`.
@@ -53,7 +54,7 @@ impl Context {
     ///
     /// # Panics
     ///
-    /// If the program uses more than [`CONTEXTS_MAX`] contexts.
+    /// If the program uses more contexts than there are bits.
     pub(crate) fn index(&'static self) -> u8 {
         match self.index.load(Ordering::Relaxed) {
             0 => self.register(),
@@ -68,14 +69,13 @@ impl Context {
         if known != 0 {
             return known - 1;
         }
-        let index = declared.len() + 1;
-        assert!(index < CONTEXTS_MAX, "ringfence-lockdep: more than {CONTEXTS_MAX} contexts");
-        declared.push(self);
-        if self.starts_behind_signals {
-            BEHIND_SIGNALS.fetch_or(1 << index, Ordering::Relaxed);
-        }
-        self.index.store(index as u8 + 1, Ordering::Relaxed);
-        index as u8
+        let mut range = if self.starts_behind_signals { BEHIND_SIGNALS } else { OTHERS };
+        let taken = |index: &u8| declared.iter().any(|&(used, _)| used == *index);
+        let index = range.find(|index| !taken(index));
+        let index = index.unwrap_or_else(|| panic!("ringfence-lockdep: no room for {self:?}"));
+        declared.push((index, self));
+        self.index.store(index + 1, Ordering::Relaxed);
+        index
     }
 
     pub(crate) fn bit(&'static self) -> u8 {
@@ -85,12 +85,31 @@ impl Context {
     /// The contexts that cannot start while this one is blocked or running.
     pub(crate) fn blocks(&'static self) -> u8 {
         let own = self.bit();
-        if own == SIGNAL_BIT { own | BEHIND_SIGNALS.load(Ordering::Relaxed) } else { own }
+        if own == SIGNAL_BIT { own | BEHIND_SIGNALS_BITS } else { own }
     }
 }
 
-/// The contexts in use, in the order of their bits; [`SIGNAL`] first.
-pub(crate) fn names() -> Vec<&'static str> {
+/// A context as reports show it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown {
+    pub(crate) index: u8,
+    pub(crate) name: &'static str,
+}
+
+/// The contexts in use, [`SIGNAL`] first, then in the order of their first use.
+pub(crate) fn shown() -> Vec<Shown> {
     let declared = DECLARED.lock().unwrap_or_else(PoisonError::into_inner);
-    std::iter::once(SIGNAL.name).chain(declared.iter().map(|context| context.name)).collect()
+    let named = declared.iter().map(|&(index, context)| Shown { index, name: context.name });
+    std::iter::once(Shown { index: 0, name: SIGNAL.name }).chain(named).collect()
+}
+
+/// What stands for a context in kernel wording: signals are hard interrupts, what a program names
+/// are soft ones, numbered from the second on.
+pub(crate) fn label(index: u8) -> String {
+    let position = shown().iter().position(|shown| shown.index == index);
+    match position.unwrap_or(usize::from(index)) {
+        0 => "HARDIRQ".to_owned(),
+        1 => "SOFTIRQ".to_owned(),
+        more => format!("SOFTIRQ{more}"),
+    }
 }

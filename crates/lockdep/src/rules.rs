@@ -19,7 +19,7 @@ pub(crate) enum Finding {
     /// A class used in a way that contradicts how it was used before.
     Inconsistent { held: Held, old: Usage, new: Usage },
     /// A class got a usage that contradicts one at the end of `path`.
-    Inversion { held: Held, way: Way, other: Usage, path: Vec<Step> },
+    Inversion { held: Held, new: Usage, way: Way, other: Usage, path: Vec<Step> },
     /// A new dependency joins a class that a context takes to one held where it can break in.
     SafeToUnsafe {
         held: Held,
@@ -115,9 +115,7 @@ impl<'a> Check<'a> {
         if let Some(old) = usage.conflicts().find(|old| usages & old.bit() != 0) {
             return Some(Finding::Inconsistent { held, old, new: usage });
         }
-        if let Some((context, kind)) = usage.context()
-            && let Some(finding) = self.inversion(node, held, context, kind)
-        {
+        if let Some(finding) = self.inversion(node, held, usage) {
             return Some(finding);
         }
         let trace = self.trace();
@@ -125,8 +123,10 @@ impl<'a> Check<'a> {
         None
     }
 
-    /// Whether a class that depends on this one, or it on, is used so that `context` inverts them.
-    fn inversion(&self, node: NodeId, held: Held, context: u8, kind: Kind) -> Option<Finding> {
+    /// Whether a class that depends on this one, or it on, was used so that the context of `new` can
+    /// invert them.
+    fn inversion(&self, node: NodeId, held: Held, new: Usage) -> Option<Finding> {
+        let (context, kind) = new.context()?;
         if self.graph.is_per_thread(node) {
             return None;
         }
@@ -146,7 +146,7 @@ impl<'a> Check<'a> {
         }
         let path = self.path_to_usage(way, node, weak, context, other)?;
         let other = self.usage_at(path.last()?.node, context, other)?;
-        Some(Finding::Inversion { held, way, other, path })
+        Some(Finding::Inversion { held, new, way, other, path })
     }
 
     /// The shortest path from `start` to a class with the usage; readers count where it is strong.

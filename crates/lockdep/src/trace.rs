@@ -142,42 +142,43 @@ impl Frame {
     }
 }
 
-/// Functions that only carry an acquisition to the validator; a stack is shown from below them.
-const OURS: [&str; 7] = [
-    "ringfence_lockdep::",
-    "lock_api::",
-    "backtrace::",
-    "parking_lot::",
-    "core::",
-    "std::",
-    "alloc::",
-];
+/// Whether a source file only carries an acquisition to the validator; a stack is shown from below
+/// the functions of such files.
+fn is_carrier(file: &str) -> bool {
+    const CARRIERS: [&str; 5] =
+        ["/library/", "/rustc/", "/backtrace-", "/lock_api-", "/parking_lot"];
+    let own = file!().trim_end_matches("trace.rs");
+    file.contains(own) || CARRIERS.iter().any(|part| file.contains(part))
+}
 
 /// Names the frames of a stack, from the function that took the lock outwards.
 pub(crate) fn resolve(frames: &[u64]) -> Vec<Frame> {
-    let mut named = Vec::new();
+    let mut named: Vec<Frame> = Vec::new();
+    let mut leading = true;
     for &ip in frames {
         let from = named.len();
         backtrace::resolve(ip as *mut c_void, |symbol| {
             let Some(name) = symbol.name() else { return };
-            named.push(Frame {
-                path: plain(&format!("{name:#}")),
-                offset: None,
-                file: symbol.filename().map(|path| shorten(&path.to_string_lossy())),
-                line: symbol.lineno(),
-                inlined: true,
-            });
+            let file = symbol.filename().map(|path| path.to_string_lossy().into_owned());
+            leading &= file.as_deref().is_some_and(is_carrier);
+            if !leading {
+                named.push(Frame {
+                    path: plain(&format!("{name:#}")),
+                    offset: None,
+                    file: file.as_deref().map(shorten),
+                    line: symbol.lineno(),
+                    inlined: true,
+                });
+            }
         });
         if let Some(outermost) = named[from..].last_mut() {
             outermost.inlined = false;
             outermost.offset = start_of(ip).map(|start| ip - start);
         }
     }
-    let is_ours = |frame: &Frame| OURS.iter().any(|prefix| frame.path.starts_with(prefix));
-    let skipped = named.iter().position(|frame| !is_ours(frame)).unwrap_or(0);
-    let below = named.iter().position(|frame| frame.path.ends_with("__rust_begin_short_backtrace"));
-    let end = below.unwrap_or(named.len());
-    if skipped < end { named[skipped..end].to_vec() } else { named }
+    let main = named.iter().position(|frame| frame.path.ends_with("__rust_begin_short_backtrace"));
+    named.truncate(main.unwrap_or(named.len()));
+    named
 }
 
 /// Where the function that holds the instruction at `ip` begins.

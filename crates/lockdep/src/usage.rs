@@ -1,6 +1,6 @@
 //! How each class has been used: in which contexts, and open to which.
 
-use crate::context::CONTEXTS_MAX;
+use crate::context::{CONTEXTS_MAX, Shown, label};
 use crate::mode::Mode;
 
 /// One way a class can have been used.
@@ -73,19 +73,9 @@ impl Usage {
         match self.context() {
             None if self.is_read() => "INITIAL READ USE".to_owned(),
             None => "INITIAL USE".to_owned(),
-            Some((context, Kind::In)) => format!("IN-{}-{letter}", context_name(context)),
-            Some((context, Kind::Open)) => format!("{}-ON-{letter}", context_name(context)),
+            Some((context, Kind::In)) => format!("IN-{}-{letter}", label(context)),
+            Some((context, Kind::Open)) => format!("{}-ON-{letter}", label(context)),
         }
-    }
-}
-
-/// What stands for a context in kernel wording: signals are hard interrupts, what a program names
-/// are soft ones, numbered from the second on.
-pub(crate) fn context_name(context: u8) -> String {
-    match context {
-        0 => "HARDIRQ".to_owned(),
-        1 => "SOFTIRQ".to_owned(),
-        more => format!("SOFTIRQ{more}"),
     }
 }
 
@@ -104,10 +94,11 @@ pub(crate) fn contexts(usages: u64, kind: Kind) -> [u8; 2] {
     [any, exclusive]
 }
 
-/// The characters in braces: for each of `contexts` contexts one for writers and one for readers.
+/// The characters in braces: for each of `contexts` one for writers and one for readers; as many as
+/// the kernel has at least.
 ///
 /// `.` never inside and never while open, `-` taken inside, `+` held while open, `?` both.
-pub(crate) fn characters(usages: u64, contexts: usize) -> String {
+pub(crate) fn characters(usages: u64, contexts: &[Shown]) -> String {
     let character = |context, mode| {
         let inside = usages & Usage::of(context, Kind::In, mode).bit() != 0;
         let open = usages & Usage::of(context, Kind::Open, mode).bit() != 0;
@@ -118,10 +109,10 @@ pub(crate) fn characters(usages: u64, contexts: usize) -> String {
             (true, true) => '?',
         }
     };
-    let pairs = (0..contexts as u8).flat_map(|context| {
-        [character(context, Mode::Exclusive), character(context, Mode::Shared)]
-    });
-    pairs.collect()
+    let pair =
+        |shown: &Shown| [Mode::Exclusive, Mode::Shared].map(|mode| character(shown.index, mode));
+    let characters: String = contexts.iter().flat_map(pair).collect();
+    format!("{characters:.<4}")
 }
 
 #[cfg(test)]
@@ -131,7 +122,7 @@ mod tests {
     #[test]
     fn names_are_the_kernels() {
         assert_eq!(Usage::of(0, Kind::In, Mode::Exclusive).name(), "IN-HARDIRQ-W");
-        assert_eq!(Usage::of(1, Kind::Open, Mode::Shared).name(), "SOFTIRQ-ON-R");
+        assert_eq!(Usage::of(0, Kind::Open, Mode::Shared).name(), "HARDIRQ-ON-R");
         assert_eq!(Usage::initial(Mode::Exclusive).name(), "INITIAL USE");
     }
 
@@ -149,7 +140,8 @@ mod tests {
     fn characters_show_writers_then_readers_of_each_context() {
         let usages = Usage::of(0, Kind::In, Mode::Exclusive).bit()
             | Usage::of(1, Kind::Open, Mode::Shared).bit();
-        assert_eq!(characters(usages, 2), "-..+");
-        assert_eq!(characters(0, 2), "....");
+        let shown = [0, 1].map(|index| Shown { index, name: "" });
+        assert_eq!(characters(usages, &shown), "-..+");
+        assert_eq!(characters(usages, &shown[..1]), "-...");
     }
 }

@@ -2,25 +2,30 @@
 
 use super::{ClassUse, Detail, Link, Lock, Report, Stack, TaskInfo, UsedAt};
 use crate::class::ClassKey;
-use crate::context;
+use crate::context::{self, Shown};
 use crate::graph::{Graph, NodeId};
-use crate::rules::{Finding, bits};
+use crate::rules::Finding;
 use crate::search::{Step, Way};
 use crate::task::{Held, Task};
 use crate::trace::shorten;
-use crate::usage::{Usage, characters, context_name};
+use crate::usage::{Usage, characters};
 use std::panic::Location;
 
 impl Report {
     pub(crate) fn new(graph: &mut Graph, task: &Task, finding: &Finding) -> Report {
         let trace = graph.traces.capture();
-        let builder = Builder { graph, contexts: context::names() };
-        let site = builder.site_of(finding);
-        let stack = Stack::new(builder.graph.traces.frames(trace), Some(site));
+        let stack = Stack::new(graph.traces.frames(trace), Some(site_of(finding)));
+        let new = match finding {
+            Finding::Inconsistent { held, new, .. } | Finding::Inversion { held, new, .. } => {
+                Some((held.word.class(), *new))
+            }
+            _ => None,
+        };
+        let builder = Builder { graph, contexts: context::shown(), new };
         Report {
             title: title(finding),
-            task: task_info(task),
-            contexts: builder.contexts.iter().map(|&name| name.to_owned()).collect(),
+            task: task_info(task, &builder.contexts),
+            contexts: builder.contexts.iter().map(|shown| shown.name.to_owned()).collect(),
             finding: builder.detail(finding, &stack),
             held: task.held().map(|held| builder.lock(held)).collect(),
             stack,
@@ -64,7 +69,9 @@ fn title(finding: &Finding) -> String {
 
 struct Builder<'a> {
     graph: &'a Graph,
-    contexts: Vec<&'static str>,
+    contexts: Vec<Shown>,
+    /// A usage that the finding is about; refused by the graph, and shown.
+    new: Option<(ClassKey, Usage)>,
 }
 
 impl Builder<'_> {
@@ -83,7 +90,7 @@ impl Builder<'_> {
                 let old = self.used_at(self.node(held.word.class()), *old);
                 Detail::Inconsistent { lock: lock(held), old, new: new.name() }
             }
-            Finding::Inversion { held, way, other, path } => Detail::Inversion {
+            Finding::Inversion { held, way, other, path, .. } => Detail::Inversion {
                 lock: lock(held),
                 forwards: *way == Way::Forwards,
                 state: state(*other),
@@ -125,24 +132,6 @@ impl Builder<'_> {
         }
     }
 
-    /// Where the rule was broken.
-    fn site_of(&self, finding: &Finding) -> &'static Location<'static> {
-        match finding {
-            Finding::Recursion { next, .. }
-            | Finding::Circular { next, .. }
-            | Finding::SafeToUnsafe { next, .. }
-            | Finding::NestNotHeld { next }
-            | Finding::TooDeep { next } => next.site,
-            Finding::Inconsistent { held, .. } | Finding::Inversion { held, .. } => held.site,
-            Finding::BadUnlock { site, .. }
-            | Finding::HeldFreed { site, .. }
-            | Finding::NotHeld { site, .. }
-            | Finding::HeldAtPark { site, .. }
-            | Finding::HeldAtReturn { site, .. }
-            | Finding::HeldAtExit { site, .. } => site,
-        }
-    }
-
     fn node(&self, key: ClassKey) -> NodeId {
         let nodes = &self.graph.nodes;
         nodes.iter().position(|node| node.key == key).unwrap_or(0) as NodeId
@@ -150,14 +139,16 @@ impl Builder<'_> {
 
     fn class(&self, key: ClassKey) -> ClassUse {
         let info = self.graph.info(key);
-        let usages = self.graph.nodes.iter().find(|node| node.key == key).map_or(0, |n| n.usages);
+        let known = self.graph.nodes.iter().find(|node| node.key == key);
+        let new = self.new.filter(|(class, _)| *class == key).map_or(0, |(_, new)| new.bit());
+        let usages = known.map_or(0, |node| node.usages) | new;
         let name = match key.subclass() {
             0 => info.name.clone(),
             subclass => format!("{}/{subclass}", info.name),
         };
         ClassUse {
             name,
-            usage: characters(usages, self.contexts.len().max(2)),
+            usage: characters(usages, &self.contexts),
             wait_type: if info.traits.spins { 2 } else { 4 },
             declared_at: info.site.map(|site| format!("{}:{}", shorten(site.file()), site.line())),
         }
@@ -188,13 +179,18 @@ impl Builder<'_> {
 
     fn link(&self, step: &Step, now: &Stack) -> Link {
         let node = &self.graph.nodes[step.node as usize];
-        let shown = self.contexts.len().max(2) as u8;
-        let is_shown = |usage: &Usage| usage.context().is_none_or(|(context, _)| context < shown);
-        let usages = Usage::all_in(node.usages).filter(is_shown);
+        let is_shown = |usage: &Usage| {
+            let context = usage.context().map(|(context, _)| context);
+            context.is_none_or(|context| self.contexts.iter().any(|shown| shown.index == context))
+        };
+        let known = Usage::all_in(node.usages).filter(is_shown);
+        let known = known.map(|usage| self.used_at(step.node, usage));
+        let new = self.new.filter(|(class, _)| *class == node.key);
+        let new = new.map(|(_, usage)| UsedAt { usage: usage.name(), at: now.clone() });
         let edge = step.edge.map(|id| &self.graph.edges[id as usize]);
         Link {
             class: self.class(node.key),
-            usages: usages.map(|usage| self.used_at(step.node, usage)).collect(),
+            usages: new.into_iter().chain(known).collect(),
             acquired_at: match edge {
                 Some(edge) => Stack::new(self.graph.traces.frames(edge.trace), edge.site),
                 None => now.clone(),
@@ -204,6 +200,24 @@ impl Builder<'_> {
                 edge.site.map(|site| format!("{}:{}", shorten(site.file()), site.line()))
             }),
         }
+    }
+}
+
+/// Where the rule was broken.
+fn site_of(finding: &Finding) -> &'static Location<'static> {
+    match finding {
+        Finding::Recursion { next, .. }
+        | Finding::Circular { next, .. }
+        | Finding::SafeToUnsafe { next, .. }
+        | Finding::NestNotHeld { next }
+        | Finding::TooDeep { next } => next.site,
+        Finding::Inconsistent { held, .. } | Finding::Inversion { held, .. } => held.site,
+        Finding::BadUnlock { site, .. }
+        | Finding::HeldFreed { site, .. }
+        | Finding::NotHeld { site, .. }
+        | Finding::HeldAtPark { site, .. }
+        | Finding::HeldAtReturn { site, .. }
+        | Finding::HeldAtExit { site, .. } => site,
     }
 }
 
@@ -228,19 +242,23 @@ fn end(path: &[Step]) -> NodeId {
 
 /// The state that a usage is of: `HARDIRQ`, `SOFTIRQ-READ`.
 fn state(usage: Usage) -> String {
-    let name = usage.context().map_or_else(String::new, |(context, _)| context_name(context));
+    let name = usage.context().map_or_else(String::new, |(context, _)| context::label(context));
     if usage.is_read() { format!("{name}-READ") } else { name }
 }
 
-fn task_info(task: &Task) -> TaskInfo {
+fn task_info(task: &Task, contexts: &[Shown]) -> TaskInfo {
     let state = crate::task::Word(task.state());
+    let named = |bits: u8| {
+        let set = contexts.iter().filter(|shown| bits & 1 << shown.index != 0);
+        set.map(|shown| shown.name.to_owned()).collect()
+    };
     let name = std::thread::current().name().unwrap_or("thread").replace(char::is_whitespace, "-");
     TaskInfo {
         name: name.replace("::", "-"),
         id: thread_id(),
         cpu: cpu(),
-        running: bits(state.running()).collect(),
-        open: bits(state.open()).collect(),
+        running: named(state.running()),
+        open: named(state.open()),
     }
 }
 

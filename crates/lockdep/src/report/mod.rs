@@ -39,10 +39,10 @@ pub struct TaskInfo {
     pub id: u32,
     /// The CPU it ran on, if the system tells.
     pub cpu: Option<u32>,
-    /// The contexts that ran, as numbers into [`Report::contexts`].
-    pub running: Vec<u8>,
-    /// The contexts that could break in.
-    pub open: Vec<u8>,
+    /// The contexts that ran, of [`Report::contexts`].
+    pub running: Vec<String>,
+    /// The contexts that could break in, of [`Report::contexts`].
+    pub open: Vec<String>,
 }
 
 /// A class as a report shows it.

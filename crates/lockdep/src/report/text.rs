@@ -3,7 +3,6 @@
 use super::{ClassUse, Detail, Link, Lock, Report, Stack, UsedAt};
 use crate::mode::Mode;
 use crate::trace::Frame;
-use crate::usage::context_name;
 use std::fmt::{self, Display, Formatter, Write};
 
 impl Display for Report {
@@ -21,7 +20,9 @@ impl Display for Report {
         writeln!(f, "Call Trace:")?;
         stack(f, &self.stack, 1)?;
         for (index, name) in self.contexts.iter().enumerate() {
-            writeln!(f, "{} is the context: {name}", context_name(index as u8))?;
+            let number = if index > 1 { index.to_string() } else { String::new() };
+            let label = if index == 0 { "HARDIRQ" } else { "SOFTIRQ" };
+            writeln!(f, "{label}{number} is the context: {name}")?;
         }
         writeln!(f)
     }
@@ -221,10 +222,11 @@ impl Report {
 
     /// In which of the first two contexts the task was, and which were open to it.
     fn states(&self) -> String {
-        let one = |set: &[u8], context| u8::from(set.contains(&context));
+        let signal = |set: &[String]| u8::from(set.contains(&self.contexts[0]));
+        let other = |set: &[String]| u8::from(set.iter().any(|name| *name != self.contexts[0]));
         let (running, open) = (&self.task.running, &self.task.open);
-        let (hc, sc) = (one(running, 0), one(running, 1));
-        format!("[HC{hc}[{hc}]:SC{sc}[{sc}]:HE{}:SE{}]", one(open, 0), one(open, 1))
+        let (hc, sc) = (signal(running), other(running));
+        format!("[HC{hc}[{hc}]:SC{sc}[{sc}]:HE{}:SE{}]", signal(open), other(open))
     }
 
     fn held_locks(&self, f: &mut Formatter<'_>) -> fmt::Result {
