@@ -360,6 +360,11 @@ impl Validator {
         })
     }
 
+    /// Distinct acquisition chains so far; cheap, unlike [`Validator::stats`].
+    pub fn chains(&self) -> usize {
+        self.chains.len()
+    }
+
     /// Forgets all that was seen, reports included; classes and declared orders stay. No thread may
     /// hold a lock meanwhile.
     pub fn forget(&self) {
