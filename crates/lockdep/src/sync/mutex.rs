@@ -83,7 +83,8 @@ impl<T: ?Sized, V: Validation> Mutex<T, V> {
         self.lock_how(How { under: Some(V::instance(&serialising.map)), ..How::default() })
     }
 
-    #[inline]
+    /// Folded into each caller: `how` is a constant there.
+    #[inline(always)]
     #[track_caller]
     fn lock_how(&self, how: How) -> MutexGuard<'_, T, V> {
         let hold = V::acquire(&self.map, Mode::Exclusive, how, Location::caller());
