@@ -27,10 +27,12 @@ mod global;
 mod graph;
 mod mode;
 mod order;
+mod permitted;
 mod report;
 mod rules;
 mod search;
 mod signals;
+mod snapshot;
 mod sync;
 mod task;
 mod trace;
@@ -45,7 +47,9 @@ pub use global::{
     release, release_as, reports, returning, stats, switch, validator,
 };
 pub use mode::Mode;
+pub use permitted::{ACCEPT_VARIABLE, NotPermitted, Permitted, document};
 pub use report::{ClassUse, Detail, Link, Lock, OnReport, Report, Stack, TaskInfo, UsedAt};
+pub use snapshot::{SeenClass, SeenEdge, Snapshot};
 pub use sync::{
     Checked, Condvar, Hold, HoldOf, How, Mutex, MutexGuard, NoHold, NoMap, Off, On, RwLock,
     RwLockReadGuard, RwLockWriteGuard, SendMutexGuard, Site, Validation, WaitTimeoutResult,
