@@ -336,3 +336,54 @@ fn safe_programs_stay_silent() {
         assert!(titles.is_empty(), "{}: {titles:?}", safe.name);
     }
 }
+
+/// A handler that comes in at any instruction, the validator's own included, leaves everything as
+/// it was.
+#[test]
+fn a_storm_of_signals_disturbs_nothing() {
+    static HANDLER_CLASSES: [Class; 2] =
+        [Class::new("outer of handler"), Class::new("inner of handler")];
+    static OUTER: Mutex<u32> = Mutex::new(&HANDLER_CLASSES[0], 0);
+    static INNER: Mutex<u32> = Mutex::new(&HANDLER_CLASSES[1], 0);
+    const SIGNALS: u32 = 20_000;
+    let found = titles(|| {
+        JOB.set(Some(|| {
+            let _outer = OUTER.lock();
+            *INNER.lock() += 1;
+        }));
+        // The first time learns, which allocates: not in the middle of something.
+        (BY_SIGNAL.run)(|| {
+            let _outer = OUTER.lock();
+            *INNER.lock() += 1;
+        });
+        JOB.set(Some(|| {
+            let _outer = OUTER.lock();
+            *INNER.lock() += 1;
+        }));
+        let sent = AtomicBool::new(false);
+        // SAFETY: asks for the id of this thread, which outlives the scope.
+        let target = unsafe { libc::pthread_self() };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..SIGNALS {
+                    // SAFETY: the thread lives until the scope ends.
+                    unsafe { libc::pthread_kill(target, libc::SIGUSR1) };
+                    std::thread::yield_now();
+                }
+                sent.store(true, Ordering::Release);
+            });
+            let before = HANDLED.get();
+            while !sent.load(Ordering::Acquire) {
+                let a = A.lock();
+                let b = B.lock();
+                *C.lock() += 1;
+                drop(a);
+                drop(b);
+                assert_eq!(held_count(), 0);
+            }
+            assert!(HANDLED.get() - before > 100, "signals came in");
+        });
+        JOB.set(None);
+    });
+    assert!(found.is_empty(), "{found:?}");
+}
