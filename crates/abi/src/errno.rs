@@ -60,6 +60,7 @@ errnos! {
     EMSGSIZE = 90 "Message too long.",
     EPROTOTYPE = 91 "Wrong type of protocol for the socket.",
     EOPNOTSUPP = 95 "Operation not supported.",
+    ECONNABORTED = 103 "Connection aborted.",
     ECONNRESET = 104 "Connection reset by peer.",
     ENOBUFS = 105 "No buffer space.",
     EISCONN = 106 "Already connected.",
