@@ -233,7 +233,7 @@ impl Validator {
         if self.chains.contains(key) {
             return;
         }
-        self.learn(task, |check| {
+        self.learn(task, Some(key), |check| {
             for held in check.task.held() {
                 let node = check.graph.node(held.word.class());
                 for context in bits(opened) {
@@ -245,7 +245,6 @@ impl Validator {
             }
             None
         });
-        self.remember(key);
     }
 
     /// Tells that the thread is about to park: locks that forbid it must not be held.
@@ -263,11 +262,10 @@ impl Validator {
         }
         let key = extend(task.key(), PARK, 0);
         if !self.chains.contains(key) {
-            self.learn(task, |check| {
+            self.learn(task, Some(key), |check| {
                 let forbids = |held: &Held| check.graph.info(held.word.class()).traits.no_park;
                 check.task.held().find(forbids).map(|held| Finding::HeldAtPark { held, site })
             });
-            self.remember(key);
         }
     }
 
@@ -352,7 +350,7 @@ impl Validator {
     /// What was seen so far.
     pub fn stats(&self) -> Stats {
         self.with_graph(|graph| Stats {
-            classes: graph.nodes.len(),
+            classes: graph.nodes.iter().filter(|node| node.usages != 0).count(),
             edges: graph.edges.iter().filter(|edge| !edge.declared).count(),
             chains: self.chains.len(),
             stacks: graph.traces.len(),
@@ -387,14 +385,8 @@ impl Validator {
         if task.busy.get() {
             return false;
         }
-        self.learn(task, |check| check.acquire(held, nest));
-        self.remember(key);
+        self.learn(task, Some(key), |check| check.acquire(held, nest));
         true
-    }
-
-    /// Adds a chain to the cache; a full cache costs time and nothing else.
-    fn remember(&self, key: u64) {
-        self.with_graph(|_| self.chains.insert(key));
     }
 
     #[cold]
@@ -433,12 +425,22 @@ impl Validator {
         }
     }
 
-    /// Runs one check against the graph and reports what it finds.
-    fn learn(&self, task: &Task, check: impl FnOnce(&mut Check<'_>) -> Option<Finding>) {
+    /// Runs one check against the graph, reports what it finds, and keeps the chain `key` from being
+    /// looked at again. A full cache of chains costs time and nothing else.
+    fn learn(
+        &self,
+        task: &Task,
+        key: Option<u64>,
+        check: impl FnOnce(&mut Check<'_>) -> Option<Finding>,
+    ) {
         task.busy.set(true);
         let report = self.with_graph(|graph| {
-            let finding = check(&mut Check::new(graph, task))?;
-            self.sink.is_new(finding.identity()).then(|| Report::new(graph, task, &finding))
+            let finding = check(&mut Check::new(graph, task));
+            if let Some(key) = key {
+                self.chains.insert(key);
+            }
+            let new = finding.filter(|finding| self.sink.is_new(finding.identity()));
+            new.map(|finding| Report::new(graph, task, &finding))
         });
         self.deliver(task, report);
     }
@@ -446,13 +448,13 @@ impl Validator {
     #[cold]
     fn report(&self, task: &Task, finding: Finding) {
         if !task.busy.get() {
-            self.learn(task, |_| Some(finding));
+            self.learn(task, None, |_| Some(finding));
         }
     }
 
     /// Hands a report over, with the signals let in again and no lock of the validator held.
     fn deliver(&self, task: &Task, report: Option<Report>) {
-        let message = report.and_then(|report| self.sink.deliver(report));
+        let message = report.and_then(|report| self.sink.deliver(report.named()));
         task.busy.set(false);
         if let Some(message) = message {
             panic!("{message}");

@@ -163,6 +163,7 @@ fn held_lock_assertions() {
     assert_eq!(titles.len(), 1);
     assert!(titles[0].starts_with("WARNING: CPU: "), "{titles:?}");
     assert!(titles[0].contains(" at lockdep/tests/locks.rs:"), "{titles:?}");
+    assert!(titles[0].contains(" held_lock_assertions+0x"), "{titles:?}");
 }
 
 #[test]

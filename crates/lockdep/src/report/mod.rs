@@ -251,6 +251,16 @@ fn place(site: &'static Location<'static>) -> Frame {
 }
 
 impl Report {
+    /// The same with its title completed where that takes the name of a function.
+    pub(crate) fn named(mut self) -> Report {
+        if let (Detail::NotHeld { .. }, Some(frame)) = (&self.finding, self.stack.frames().first())
+        {
+            let offset = frame.offset.unwrap_or(0);
+            self.title = format!("{} {}+{offset:#x}", self.title, frame.function());
+        }
+        self
+    }
+
     /// The report as one JSON object.
     ///
     /// # Panics
