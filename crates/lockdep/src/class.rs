@@ -91,15 +91,18 @@ impl Class {
 pub struct ClassKey(u32);
 
 impl ClassKey {
+    #[inline]
     pub(crate) const fn new(number: u32, subclass: u8) -> ClassKey {
         assert!(subclass < SUBCLASSES, "a class has 8 subclasses, 0 to 7");
         ClassKey(number << 3 | subclass as u32)
     }
 
+    #[inline]
     pub(crate) const fn from_bits(bits: u64) -> ClassKey {
         ClassKey(bits as u32)
     }
 
+    #[inline]
     pub(crate) const fn bits(self) -> u64 {
         self.0 as u64
     }
@@ -108,11 +111,13 @@ impl ClassKey {
         self.0 as usize
     }
 
+    #[inline]
     pub(crate) const fn number(self) -> u32 {
         self.0 >> 3
     }
 
     /// Whether both are of one class, subclasses aside.
+    #[inline]
     pub(crate) const fn is_same_lock(self, other: ClassKey) -> bool {
         (self.0 ^ other.0) < SUBCLASSES as u32
     }
@@ -127,6 +132,7 @@ impl ClassKey {
     /// # Panics
     ///
     /// If `subclass` is not below [`SUBCLASSES`].
+    #[inline]
     pub const fn with_subclass(self, subclass: u8) -> ClassKey {
         ClassKey::new(self.number(), subclass)
     }

@@ -71,10 +71,17 @@ const ALL_OPEN: u64 = 0xff << OPEN_SHIFT;
 
 impl Word {
     #[inline]
-    pub(crate) fn new(class: ClassKey, mode: Mode, flags: u64, state: u64) -> Word {
-        Word(class.bits() | (mode as u64) << 32 | flags | state)
+    pub(crate) fn new(class: ClassKey, mode: Mode, flags: u64) -> Word {
+        Word(class.bits() | (mode as u64) << 32 | flags)
     }
 
+    /// The same with the contexts of the task that acquires.
+    #[inline]
+    pub(crate) fn on(self, task: &Task) -> Word {
+        Word(self.0 | task.state.get())
+    }
+
+    #[inline]
     pub(crate) fn class(self) -> ClassKey {
         ClassKey::from_bits(self.0 & 0xffff_ffff)
     }

@@ -65,32 +65,38 @@ impl Acquire {
     }
 
     /// Of the lock `instance`.
+    #[inline]
     pub const fn instance(mut self, instance: usize) -> Acquire {
         self.instance = instance;
         self
     }
 
     /// By a try-lock that succeeded.
+    #[inline]
     pub const fn tried(mut self) -> Acquire {
         self.try_lock = true;
         self
     }
 
     /// While the lock `instance` is held, which serialises all nesting of this class.
+    #[inline]
     pub const fn under(mut self, instance: usize) -> Acquire {
         self.nest = Some(instance);
         self
     }
 
     /// At another place in the source.
+    #[inline]
     pub const fn at(mut self, site: &'static Location<'static>) -> Acquire {
         self.site = site;
         self
     }
 
-    fn flags(&self) -> u64 {
+    #[inline]
+    pub(crate) fn word(&self) -> Word {
         let tried = if self.try_lock { TRY } else { 0 };
-        tried | if self.nest.is_some() { NEST } else { 0 }
+        let nested = if self.nest.is_some() { NEST } else { 0 };
+        Word::new(self.class, self.mode, tried | nested)
     }
 }
 
@@ -172,11 +178,22 @@ impl Validator {
     /// Tells of an acquisition: before waiting for a lock, or after a try-lock that succeeded.
     #[inline]
     pub fn acquire(&self, task: &Task, acquire: Acquire) {
-        let word = Word::new(acquire.class, acquire.mode, acquire.flags(), task.state());
-        let site = std::ptr::from_ref(acquire.site) as u64;
-        let key = extend(task.key(), word.0, site);
-        let held = Held { word, site: acquire.site, instance: acquire.instance };
-        if !self.chains.contains(key) && !self.validate(task, held, acquire.nest, key) {
+        self.acquire_word(task, acquire.word(), acquire.instance, acquire.site, acquire.nest);
+    }
+
+    #[inline]
+    pub(crate) fn acquire_word(
+        &self,
+        task: &Task,
+        word: Word,
+        instance: usize,
+        site: &'static Location<'static>,
+        nest: Option<usize>,
+    ) {
+        let word = word.on(task);
+        let key = extend(task.key(), word.0, std::ptr::from_ref(site) as u64);
+        let held = Held { word, site, instance };
+        if !self.chains.contains(key) && !self.validate(task, held, nest, key) {
             return;
         }
         if !task.push(held, key) {
