@@ -12,7 +12,7 @@ use std::fmt::Write;
 /// The classes in use and the dependencies between them.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Snapshot {
-    /// In the order of [`Snapshot::order`] as far as it goes: what is taken outside comes first.
+    /// What is taken outside comes first, as far as the edges allow.
     pub classes: Vec<SeenClass>,
     /// What was seen to be taken under what, sorted.
     pub edges: Vec<SeenEdge>,

@@ -295,7 +295,16 @@ impl Task {
         compiler_fence(Ordering::SeqCst);
         self.depth.set(entered.depth);
         let below = (1 << entered.depth) - 1;
-        self.skipped.set(self.skipped.get() & below | entered.skipped);
+        let mut buried = self.skipped.get() & below & !entered.skipped;
+        // What the context released of its surroundings is gone, as far as it lies on top.
+        while let Some(top) = self.depth.get().checked_sub(1)
+            && buried & 1 << top != 0
+        {
+            buried &= !(1 << top);
+            self.key.set(self.held[top].before.get());
+            self.depth.set(top);
+        }
+        self.skipped.set(entered.skipped | buried);
         leaked
     }
 

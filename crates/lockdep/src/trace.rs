@@ -178,6 +178,13 @@ pub(crate) fn resolve(frames: &[u64]) -> Vec<Frame> {
     }
     let main = named.iter().position(|frame| frame.path.ends_with("__rust_begin_short_backtrace"));
     named.truncate(main.unwrap_or(named.len()));
+    let is_runtime = |frame: &Frame| {
+        let file = frame.file.as_deref().unwrap_or_default();
+        ["core/src/", "std/src/", "alloc/src/"].iter().any(|library| file.starts_with(library))
+    };
+    while named.last().is_some_and(is_runtime) {
+        named.pop();
+    }
     named
 }
 

@@ -153,6 +153,22 @@ fn instances_of_a_class_are_told_apart() {
 }
 
 #[test]
+fn a_callback_may_release_what_its_caller_took() {
+    let titles = titles(|| {
+        for _ in 0..100 {
+            let a = A.lock();
+            let in_callback = ringfence_lockdep::enter(&ringfence_lockdep::SIGNAL);
+            drop(a);
+            assert_eq!(held_count(), 0);
+            drop(in_callback);
+            assert_eq!(held_count(), 0);
+        }
+        drop(B.lock());
+    });
+    assert!(titles.is_empty(), "{titles:?}");
+}
+
+#[test]
 fn held_lock_assertions() {
     let titles = titles(|| {
         let guard = A.lock();
