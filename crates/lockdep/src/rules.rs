@@ -127,9 +127,6 @@ impl<'a> Check<'a> {
     /// invert them.
     fn inversion(&self, node: NodeId, held: Held, new: Usage) -> Option<Finding> {
         let (context, kind) = new.context()?;
-        if self.graph.is_per_thread(node) {
-            return None;
-        }
         let mode = held.word.mode();
         let (way, weak, other, masks) = match kind {
             Kind::Open => {
@@ -254,19 +251,16 @@ impl<'a> Check<'a> {
         from: NodeId,
         to: NodeId,
     ) -> Option<Finding> {
-        if self.graph.is_per_thread(from) || self.graph.is_per_thread(to) {
-            return None;
-        }
         let shared = held.word.mode().is_read();
         let recursive = next.word.mode() == Mode::SharedRecursive;
         let inside = self.graph.inside_before(from, shared);
-        let contexts = inside & self.graph.open_after(to, recursive);
-        let context = bits(contexts).next()?;
-        let back = self.path_to_usage(Way::Backwards, from, shared, context, Kind::In)?;
-        let on = self.path_to_usage(Way::Forwards, to, recursive, context, Kind::Open)?;
-        let safe = self.usage_at(back.last()?.node, context, Kind::In)?;
-        let open = self.usage_at(on.last()?.node, context, Kind::Open)?;
-        Some(Finding::SafeToUnsafe { held, next, back, on, safe, open })
+        bits(inside & self.graph.open_after(to, recursive)).find_map(|context| {
+            let back = self.path_to_usage(Way::Backwards, from, shared, context, Kind::In)?;
+            let on = self.path_to_usage(Way::Forwards, to, recursive, context, Kind::Open)?;
+            let safe = self.usage_at(back.last()?.node, context, Kind::In)?;
+            let open = self.usage_at(on.last()?.node, context, Kind::Open)?;
+            Some(Finding::SafeToUnsafe { held, next, back, on, safe, open })
+        })
     }
 }
 
