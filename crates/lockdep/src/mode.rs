@@ -1,7 +1,7 @@
 //! How a lock is taken.
 
 /// How an acquisition takes its lock; what it waits for follows from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 pub enum Mode {

@@ -2,7 +2,7 @@
 
 use crate::machine::Column::Mutex;
 use crate::table::Row;
-use crate::table::Vary::{Once, OrdersAndContexts};
+use crate::table::Vary::{Once, Orders, OrdersAndContexts};
 use crate::table::Verdict::{Report, Silent};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -65,5 +65,17 @@ pub(crate) const ROWS: &[Row] = &[
         vary: Once,
         parts: &["m+A m+B m-A m-B", "m+B m+A"],
         verdicts: &[(Mutex, Report)],
+    },
+    Row {
+        name: "blocked signals keep out the callback that starts behind them",
+        vary: Orders,
+        parts: &["<s s+A s-A >s", "[h s+A s-A ]h"],
+        verdicts: &[(Mutex, Silent)],
+    },
+    Row {
+        name: "a try-lock waits for nothing, and so closes no cycle",
+        vary: Orders,
+        parts: &["m+A m?B m-B m-A", "m+B m+A m-A m-B"],
+        verdicts: &[(Mutex, Silent)],
     },
 ];
