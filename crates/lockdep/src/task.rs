@@ -281,7 +281,11 @@ impl Task {
             compiler_fence(Ordering::SeqCst);
             self.depth.set(entered.depth + 1);
         }
-        self.key.set(0);
+        // A context that breaks in takes its locks anew, whatever it interrupts: what it may not find
+        // held is known of each class. One that is run where it is blocked is a call like any other.
+        if Word(entered.state).open() & bit != 0 {
+            self.key.set(0);
+        }
         let running = u64::from(bit) << RUNNING_SHIFT | u64::from(blocks) << KEPT_OUT_SHIFT;
         self.state.set((entered.state | running) & !(u64::from(blocks) << OPEN_SHIFT));
         entered

@@ -78,4 +78,10 @@ pub(crate) const ROWS: &[Row] = &[
         parts: &["m+A m?B m-B m-A", "m+B m+A m-A m-B"],
         verdicts: &[(Mutex, Silent)],
     },
+    Row {
+        name: "a deferred callback is run under a lock that it takes, though it ran without before",
+        vary: OrdersAndContexts,
+        parts: &["< s+A1 s-A1 > [ s+A2 < s+A1 s-A1 > s-A2 ]"],
+        verdicts: &[(Mutex, Report)],
+    },
 ];
