@@ -18,17 +18,22 @@
 //! ```
 
 mod dedup;
+mod describe;
+mod excerpt;
 mod family;
-mod headline;
+mod forms;
+mod history;
 mod kind;
-#[cfg_attr(not(test), expect(dead_code, reason = "what the forms of reports are read with"))]
 mod line;
-#[cfg_attr(not(test), expect(dead_code, reason = "what the forms of reports are read with"))]
 mod pattern;
 mod reader;
 mod report;
+mod signs;
 mod tables;
 mod title;
+mod trace;
+mod trail;
+mod words;
 
 pub use dedup::group;
 pub use kind::Kind;
@@ -40,7 +45,7 @@ pub use title::title_family;
 #[must_use]
 pub fn parse(text: &str) -> Vec<Report> {
     let mut reader = Reader::new();
-    let mut reports: Vec<Report> = text.lines().flat_map(|line| reader.push(line)).collect();
+    let mut reports = reader.feed(text.as_bytes());
     reports.extend(reader.finish());
     reports
 }
@@ -48,7 +53,5 @@ pub fn parse(text: &str) -> Vec<Report> {
 /// The first failure of a log: the one that what follows may come from.
 #[must_use]
 pub fn first(text: &str) -> Option<Report> {
-    let mut reader = Reader::new();
-    let early = text.lines().flat_map(|line| reader.push(line)).next();
-    early.or_else(|| reader.finish().into_iter().next())
+    parse(text).into_iter().next()
 }

@@ -1,5 +1,7 @@
 //! One line of a console: who printed it, and what it says.
 
+use crate::signs::{self, Signs};
+
 /// Who printed a line, as the kernel's prefix tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Context {
@@ -22,6 +24,8 @@ pub(crate) struct Line {
     pub(crate) context: Context,
     /// A stack frame that the unwinder itself doubts.
     pub(crate) doubtful: bool,
+    /// What the line means for the log.
+    pub(crate) signs: Signs,
     /// Where the message is within `raw`.
     message: std::ops::Range<usize>,
 }
@@ -34,7 +38,7 @@ impl Line {
             Context::Bare => (false, whole),
             _ => doubt(&raw, whole),
         };
-        Line { raw, context, doubtful, message }
+        Line { signs: signs::read(&raw), raw, context, doubtful, message }
     }
 
     /// What the line says: without the console's prefix, and without the mark of doubt.

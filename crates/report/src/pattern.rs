@@ -2,7 +2,8 @@
 //!
 //! A pattern is text that stands for itself, with holes: `{class}` or `{:a|b}` fits and is
 //! forgotten, `{name:class}` and `{name:a|b}` fit and are kept. `^` at the start and `$` at the end
-//! tie the pattern to the ends of the line; else it fits anywhere within. The classes:
+//! tie the pattern to the ends of the line; else it fits anywhere within. `~` at the start makes
+//! capitals and small letters the same. The classes:
 //!
 //! | class | fits |
 //! |---|---|
@@ -13,16 +14,19 @@
 //! | `at` | nothing, or a program counter and a blank |
 //! | `pc` | a program counter: `[<ffffffff81234567>]`, `[c0001234]` |
 //! | `ip` | the instruction pointer's line, and its function as a frame |
+//! | `warned` | the same, or the line of an interrupt on PowerPC |
 //! | `src` | a file and a line: `mm/slab.c:123` |
 //! | `hex`, `num` | digits |
 //! | `slug` | lower-case words with dashes; `phrase` has blanks too |
-//! | `ident`, `word` | a name; anything without a blank |
+//! | `ident`, `word`, `unbracketed` | a name; anything without a blank; without a bracket |
+//! | `gap`, `blank` | one blank or more; any number |
+//! | `crc` | nothing, or a checksum in brackets |
 //! | `task` | a task's name and number, which may be anything, up to a hundred characters |
 
 use regex::{Captures, Regex};
 
-/// The name of the hole that holds a function which may be the guilty one.
-pub(crate) const FRAME: &str = "frame";
+/// The holes that hold a function which may be the guilty one.
+const FRAMES: [&str; 2] = ["frame", "interrupted"];
 
 const PC: &str = r"\[<?(?:0x)?[0-9a-f]+>?\]";
 
@@ -47,12 +51,13 @@ impl Pattern {
     ///
     /// If the pattern is wrong. A test compiles every pattern of the tables.
     pub(crate) fn new(pattern: &str) -> Pattern {
-        let (pattern, start) = match pattern.strip_prefix('^') {
-            Some(rest) => (rest, "^"),
-            None => (pattern, ""),
+        let (start, pattern) = match pattern.split_at_checked(1) {
+            Some(("^", rest)) => ("^", rest),
+            Some(("~", rest)) => ("(?i)", rest),
+            _ => ("", pattern),
         };
         let (pattern, end) = match pattern.strip_suffix('$') {
-            Some(rest) => (rest, "$"),
+            Some(rest) => (rest, "(?m:$)"),
             None => (pattern, ""),
         };
         let mut regex = String::from(start);
@@ -85,7 +90,7 @@ pub(crate) struct Found<'p, 't> {
     captures: Captures<'t>,
 }
 
-impl<'t> Found<'_, 't> {
+impl<'p, 't> Found<'p, 't> {
     /// Where in the text the pattern begins to fit.
     pub(crate) fn start(&self) -> usize {
         self.captures.get(0).map_or(0, |all| all.start())
@@ -93,11 +98,11 @@ impl<'t> Found<'_, 't> {
 
     /// The function that the pattern names as a frame.
     pub(crate) fn frame(&self) -> Option<&'t str> {
-        self.captures.name(FRAME).map(|frame| frame.as_str())
+        FRAMES.iter().find_map(|name| self.captures.name(name)).map(|frame| frame.as_str())
     }
 
     /// Every hole that is kept, by name.
-    pub(crate) fn holes(&self) -> impl Iterator<Item = (&str, &'t str)> {
+    pub(crate) fn holes(&self) -> impl Iterator<Item = (&'p str, &'t str)> {
         self.regex.capture_names().flatten().map(|name| {
             let held = self.captures.name(name).map_or("", |held| held.as_str());
             (name, held)
@@ -105,31 +110,57 @@ impl<'t> Found<'_, 't> {
     }
 }
 
+/// The longest piece of a pattern that stands for itself: a line without it cannot fit.
+pub(crate) fn longest_text(pattern: &'static str) -> &'static str {
+    let pieces = pattern.split('{').map(|piece| piece.split_once('}').map_or(piece, |p| p.1));
+    pieces.max_by_key(|piece| piece.len()).unwrap_or("")
+}
+
 fn push_hole(regex: &mut String, hole: &str) {
     let (name, class) = hole.split_once(':').unwrap_or(("", hole));
-    let (body, after) = match class {
-        "*" | "rest" => (".*".to_owned(), ""),
-        "some" => (".+".to_owned(), ""),
-        "few" => (".*?".to_owned(), ""),
-        "fn" => ("[a-zA-Z0-9_]+".to_owned(), "[.+]"),
-        "at" => (format!("(?:{PC} +)?"), ""),
-        "pc" => (PC.to_owned(), ""),
-        "ip" => (IP.to_owned(), ""),
-        "src" => (r"[a-zA-Z0-9_/.-]+\.[a-z]+:[0-9]+".to_owned(), ""),
-        "hex" => ("[0-9a-f]+".to_owned(), ""),
-        "num" => ("[0-9]+".to_owned(), ""),
-        "slug" => ("[a-z-]+".to_owned(), ""),
-        "phrase" => ("[a-z -]+".to_owned(), ""),
-        "ident" => ("[a-zA-Z0-9_]+".to_owned(), ""),
-        "word" => ("[^ ]+".to_owned(), ""),
-        "task" => (r"[\s\S]{0,100}?".to_owned(), ""),
-        words => (words.split('|').map(regex::escape).collect::<Vec<_>>().join("|"), ""),
+    let (body, after) = match known(class) {
+        Some(known) => known,
+        None => {
+            assert!(class.contains('|'), "no class is called {class}");
+            (class.split('|').map(regex::escape).collect::<Vec<_>>().join("|"), "")
+        }
     };
     if name.is_empty() {
         regex.push_str(&format!("(?:{body}){after}"));
     } else {
         regex.push_str(&format!("(?P<{name}>{body}){after}"));
     }
+}
+
+/// The expression of a class, and what has to follow it.
+fn known(class: &str) -> Option<(String, &'static str)> {
+    let body = match class {
+        "*" | "rest" => ".*",
+        "some" => ".+",
+        "few" => ".*?",
+        "fn" => return Some(("[a-zA-Z0-9_]+".to_owned(), "[.+]")),
+        "at" => return Some((format!("(?:{PC} +)?"), "")),
+        "pc" => PC,
+        "ip" => IP,
+        "warned" => {
+            let interrupt = "--- interrupt: [0-9]+ at (?P<interrupted>[a-zA-Z0-9_]+)[.+]";
+            return Some((format!("{IP}|{interrupt}"), ""));
+        }
+        "src" => r"[a-zA-Z0-9_/.-]+\.[a-z]+:[0-9]+",
+        "hex" => "[0-9a-f]+",
+        "num" => "[0-9]+",
+        "slug" => "[a-z-]+",
+        "phrase" => "[a-z -]+",
+        "ident" => "[a-zA-Z0-9_]+",
+        "word" => "[^ ]+",
+        "unbracketed" => r"[^\]]+",
+        "gap" => " +",
+        "blank" => r"[ \t]*",
+        "crc" => r"(?: \(crc [0-9a-fA-F]*\))?",
+        "task" => r"[\s\S]{0,100}?",
+        _ => return None,
+    };
+    Some((body.to_owned(), ""))
 }
 
 #[cfg(test)]
@@ -151,6 +182,19 @@ mod tests {
         assert!(Pattern::new("^a.b(c) {x:one|two}$").fits("a.b(c) two"));
         assert!(!Pattern::new("^a.b(c) {x:one|two}$").fits("a.b(c) two "));
         assert!(!Pattern::new("a.b").fits("axb"));
+    }
+
+    #[test]
+    fn case_may_be_ignored() {
+        assert!(Pattern::new("~warning: {*} uses").fits("WARNING: IT USES"));
+        assert!(!Pattern::new("warning: {*} uses").fits("WARNING: IT USES"));
+    }
+
+    #[test]
+    fn the_text_of_a_pattern() {
+        assert_eq!(longest_text("Killed {*} ({:a|b})"), "Killed ");
+        assert_eq!(longest_text("a: {*}out of memory"), "out of memory");
+        assert_eq!(longest_text("text"), "text");
     }
 
     #[test]

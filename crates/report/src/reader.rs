@@ -1,21 +1,51 @@
-//! Reads a log line by line and hands out each failure.
+//! Reads a log as it comes and hands out each failure.
 
-use crate::family::Within;
+use crate::Report;
+use crate::excerpt::{Circumstances, Excerpt};
+use crate::family::{Family, Within};
+use crate::history::History;
 use crate::line::Line;
-use crate::{Kind, Report, headline, title};
+use crate::signs::Signs;
+use std::collections::VecDeque;
+use std::rc::Rc;
 
-/// Reads a log as it grows.
+/// A report is complete when this many other failures have begun since. Together with
+/// [`LINES_MAX`] it bounds how often a line is looked at, and so the work for a log of any length.
+const FAILURES_MAX: usize = 16;
+
+/// A report is complete this many lines after its headline.
+const LINES_MAX: usize = 10_000;
+
+/// The rest of a longer line is dropped, in bytes. The kernel's own limit is 1 KiB.
+const LINE_MAX: usize = 16 * 1024;
+
+/// Reads a log as it grows, in pieces of any size.
 ///
 /// ```
 /// let mut reader = ringfence_report::Reader::new();
-/// assert!(reader.push("[   12.345678] all is well").is_empty());
-/// reader.push("[   13.345678] BUG: Bad rss-counter state mm:00000000d1b5cf42 idx:1 val:2");
-/// assert_eq!(reader.finish()[0].kind.as_str(), "UNKNOWN");
+/// assert!(reader.feed(b"[   12.345678] all is well\n[   13.3456").is_empty());
+/// assert!(reader.feed(b"78] BUG: Bad rss-counter state mm:0000 idx:1 val:2\n").is_empty());
+/// let reports = reader.finish();
+/// assert_eq!(reports[0].title, "BUG: Bad rss-counter state");
 /// ```
 #[derive(Debug, Default)]
 pub struct Reader {
+    /// A line whose end is still to come, and whether it is too long.
+    partial: Vec<u8>,
+    /// The line before: whether it was cut off is known from the next one.
+    pending: Option<Rc<Line>>,
     lines: usize,
-    open: Option<Report>,
+    history: History,
+    open: VecDeque<Open>,
+    circumstances: Circumstances,
+    done: Vec<Report>,
+}
+
+#[derive(Debug)]
+struct Open {
+    excerpt: Excerpt,
+    since: usize,
+    failures: usize,
 }
 
 impl Reader {
@@ -25,41 +55,83 @@ impl Reader {
         Reader::default()
     }
 
-    /// Takes the next line, without its line end, and gives the reports that it completes.
-    pub fn push(&mut self, line: &str) -> Vec<Report> {
-        let number = self.lines;
-        self.lines += 1;
-        let line = Line::new(line.replace('\r', "").into());
-        let family = headline::family_of(line.message())
-            .filter(|family| self.open.is_none() || family.within == Within::Starts);
-        let Some(family) = family else {
-            if let Some(report) = &mut self.open {
-                report.text.push_str(line.message());
-                report.text.push('\n');
+    /// Takes what the log has more and gives the reports that are complete now. Bytes that are no
+    /// UTF-8 are replaced, carriage returns dropped.
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<Report> {
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let text = piece.strip_suffix(b"\n").unwrap_or(piece);
+            let room = LINE_MAX - self.partial.len();
+            self.partial.extend(text.iter().filter(|&&byte| byte != b'\r').take(room));
+            if text.len() < piece.len() {
+                self.end_line();
             }
-            return Vec::new();
-        };
-        let message = line.message();
-        let at = message.find(family.words).unwrap_or(0);
-        let title = title::normalise(&message[at..]);
-        let report = Report {
-            kind: Kind::of_title(&title),
-            frame: title::frame_of(&title).map(str::to_owned),
-            title,
-            alt_titles: Vec::new(),
-            corrupted: None,
-            suppressed: false,
-            panicked: false,
-            executor: None,
-            text: format!("{message}\n"),
-            line: number,
-        };
-        self.open.replace(report).into_iter().collect()
+        }
+        std::mem::take(&mut self.done)
     }
 
     /// Ends the log and gives the reports that are left.
     #[must_use]
-    pub fn finish(self) -> Vec<Report> {
-        self.open.into_iter().collect()
+    pub fn finish(mut self) -> Vec<Report> {
+        if !self.partial.is_empty() {
+            self.end_line();
+        }
+        if let Some(line) = self.pending.take() {
+            self.take(&line, false);
+        }
+        while self.close_first() {}
+        self.done
+    }
+
+    fn end_line(&mut self) {
+        let raw = String::from_utf8_lossy(&self.partial).into_owned().into_boxed_str();
+        self.partial.clear();
+        let line = Rc::new(Line::new(raw));
+        let cut = line.signs.replay;
+        if let Some(pending) = self.pending.replace(line) {
+            self.take(&pending, cut);
+        }
+    }
+
+    /// Takes a whole line; if it was `cut` off it announces nothing.
+    fn take(&mut self, line: &Rc<Line>, cut: bool) {
+        let number = self.lines;
+        self.lines += 1;
+        self.note(&line.signs);
+        let family = if cut { None } else { line.signs.family };
+        for open in &mut self.open {
+            open.excerpt.take(line, family);
+        }
+        if let Some(family) = family.filter(|family| self.is_new(family, line)) {
+            for open in &mut self.open {
+                open.failures += 1;
+            }
+            let before = self.history.of(line.context);
+            let excerpt = Excerpt::new(family, line, number, before);
+            self.open.push_back(Open { excerpt, since: number, failures: 0 });
+        }
+        self.history.take(line);
+        let is_complete =
+            |open: &Open| open.failures >= FAILURES_MAX || number - open.since >= LINES_MAX;
+        while self.open.front().is_some_and(is_complete) {
+            self.close_first();
+        }
+    }
+
+    /// Whether a headline tells of a failure that no open report tells of already.
+    fn is_new(&self, family: &Family, line: &Line) -> bool {
+        let continued = || self.open.iter().any(|open| open.excerpt.context() == line.context);
+        family.within != Within::Continues || !continued()
+    }
+
+    fn note(&mut self, signs: &Signs) {
+        self.circumstances.panicked |= signs.panic;
+        self.circumstances.console_lost |= signs.console_lost;
+        self.circumstances.suppressed |= signs.suppress;
+    }
+
+    fn close_first(&mut self) -> bool {
+        let Some(open) = self.open.pop_front() else { return false };
+        self.done.push(open.excerpt.report(self.circumstances));
+        true
     }
 }

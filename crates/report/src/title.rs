@@ -80,6 +80,13 @@ pub fn title_family(title: &str) -> &str {
     }
 }
 
+/// Whether a timestamp got into a title: two lines of the log ran into each other.
+pub(crate) fn has_timestamp(raw: &str) -> bool {
+    static STAMP: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\[ *[0-9]+\.[0-9]+\]").expect("a valid pattern"));
+    STAMP.is_match(raw)
+}
+
 /// The function that a title names after ` in `, if it does.
 pub(crate) fn frame_of(title: &str) -> Option<&str> {
     static FRAME: LazyLock<Regex> = LazyLock::new(|| {
