@@ -1,13 +1,13 @@
 //! Says what a report tells of: its title, the alternative ones, and whether it is whole.
 
-use crate::family::{Family, Whole};
+use crate::family::{Family, Whole, World};
 use crate::forms::{self, Compiled, CompiledNeed};
 use crate::pattern::Found;
 use crate::report::Corruption;
 use crate::tables::anchors::SYSCALL_PREFIXES;
-use crate::title;
 use crate::trace::{self, Start};
 use crate::trail::{self, Culprit};
+use crate::{title, work};
 use std::collections::BTreeSet;
 
 /// What a report tells of.
@@ -29,17 +29,24 @@ pub(crate) fn describe(family: &'static Family, lines: &[&str], titled: usize) -
             corrupted: None,
         };
     };
-    let Some((compiled, holes, start)) = fit.form else {
+    let Some((compiled, mut holes, start)) = fit.form else {
         return Description {
             title: title::normalise(headline_text(family, head)),
             alt_titles: Vec::new(),
             corrupted: Some(Corruption::HeadlineOnly),
         };
     };
+    if compiled.trail.as_ref().is_some_and(|trail| trail.world == World::User) {
+        // Messages of programs have any length, and the function has to find room.
+        holes.iter_mut().for_each(|(_, held)| *held = shortened(held));
+    }
     let blame = compiled.trail.as_ref().map(|trail| trail::follow(trail, &head[start..]));
     let (culprits, clear) = blame.map_or((Vec::new(), true), |b| (b.culprits, b.clear));
-    let (title, alt_titles) = titles(compiled, &holes, &culprits);
-    let corrupted = if !clear {
+    let (title, alt_titles) = match compiled.form.frameless {
+        Some(template) if !clear => frameless(compiled, template, &holes, &culprits),
+        _ => titles(compiled, &holes, &culprits),
+    };
+    let corrupted = if !clear && compiled.form.frameless.is_none() {
         Some(Corruption::NoFrame)
     } else if compiled.form.whole == Whole::Never {
         Some(Corruption::BeginningLost)
@@ -71,6 +78,7 @@ fn best_fit<'t>(family: &'static Family, lines: &[&'t str]) -> Option<Fit<'t>> {
     for (at, line) in candidates {
         // A task's name may hold line ends, so a headline may take several lines.
         let joined = lines[at..lines.len().min(at + HEADLINE_LINES)].join("\n");
+        work::add(joined.len() * forms::of(family).len());
         let starts: Vec<(usize, &'static Compiled)> = forms::of(family)
             .iter()
             .filter_map(|compiled| Some((compiled.headline.read(&joined)?.start(), compiled)))
@@ -109,9 +117,10 @@ fn body_holes<'t>(body: &'static [CompiledNeed], lines: &[&'t str]) -> Option<(H
     let mut rest = lines.iter().enumerate();
     for need in body {
         let (at, found) = match need {
-            CompiledNeed::Later(pattern) => {
-                rest.find_map(|(at, line)| Some((at, pattern.read(line)?)))?
-            }
+            CompiledNeed::Later(pattern) => rest.find_map(|(at, line)| {
+                work::add(line.len());
+                Some((at, pattern.read(line)?))
+            })?,
             CompiledNeed::Next(pattern) => {
                 let (at, line) = rest.next()?;
                 (at, pattern.read(line)?)
@@ -123,6 +132,16 @@ fn body_holes<'t>(body: &'static [CompiledNeed], lines: &[&'t str]) -> Option<(H
     Some((holes, start.unwrap_or(0)))
 }
 
+/// A message is cut to this many characters in a title.
+const MESSAGE_MAX: usize = 60;
+
+fn shortened(message: &str) -> &str {
+    message.char_indices().nth(MESSAGE_MAX).map_or(message, |(end, _)| &message[..end])
+}
+
+/// What stands in a title for a function that is not known.
+const NOBODY: &str = "corrupted";
+
 /// The title, and the alternatives: with the functions' names as they stand in the report, and
 /// with each prefix of system calls taken off.
 fn titles(
@@ -130,7 +149,6 @@ fn titles(
     holes: &Holes<'_>,
     culprits: &[Option<Culprit>],
 ) -> (String, Vec<String>) {
-    const NOBODY: &str = "corrupted";
     let form = compiled.form;
     let names = |name: &dyn Fn(&Culprit) -> String| -> Vec<String> {
         culprits.iter().map(|c| c.as_ref().map_or(NOBODY.to_owned(), name)).collect()
@@ -150,6 +168,20 @@ fn titles(
     (title, alt)
 }
 
+/// The title without a function, and those alternatives that need none.
+fn frameless(
+    compiled: &Compiled,
+    template: &str,
+    holes: &Holes<'_>,
+    culprits: &[Option<Culprit>],
+) -> (String, Vec<String>) {
+    let names: Vec<String> =
+        culprits.iter().flatten().map(|culprit| culprit.name.clone()).collect();
+    let needs_none = compiled.form.alt.iter().filter(|alt| !alt.contains("{frame}"));
+    let alt = needs_none.map(|alt| fill(alt, holes, &names)).collect();
+    (fill(template, holes, &names), alt)
+}
+
 /// `template` with its holes filled.
 fn fill(template: &str, holes: &Holes<'_>, names: &[String]) -> String {
     let mut filled = String::new();
@@ -157,15 +189,25 @@ fn fill(template: &str, holes: &Holes<'_>, names: &[String]) -> String {
     while let Some((text, hole)) = rest.split_once('{') {
         let (hole, after) = hole.split_once('}').unwrap_or((hole, ""));
         filled.push_str(text);
-        filled.push_str(match hole {
-            "frame" => names.first().map_or("", String::as_str),
-            "origin" => names.get(1).map_or("", String::as_str),
-            _ => holes.iter().find(|(name, _)| *name == hole).map_or("", |(_, held)| held),
-        });
+        match hole {
+            "frame" => filled.push_str(names.first().map_or(NOBODY, String::as_str)),
+            "origin" => filled.push_str(names.get(1).map_or(NOBODY, String::as_str)),
+            "pair" => filled.push_str(&pair(names)),
+            _ => filled.extend(holes.iter().find(|(name, _)| *name == hole).map(|(_, held)| *held)),
+        }
         rest = after;
     }
     filled.push_str(rest);
     filled
+}
+
+/// Two functions that met, in an order that does not depend on which was seen first.
+fn pair(names: &[String]) -> String {
+    let sorted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    if sorted.is_empty() {
+        return NOBODY.to_owned();
+    }
+    sorted.into_iter().collect::<Vec<_>>().join(" / ")
 }
 
 /// The headline as it stands, from the family's words on.
@@ -183,6 +225,7 @@ const TRACE_LINES_MIN: usize = 3;
 /// What is wrong with the stack traces of a report. Every sort of trace that is announced has to
 /// have a frame where it comes first, and there has to be one.
 fn missing_trace(lines: &[&str]) -> Option<Corruption> {
+    work::add(lines.iter().map(|line| line.len()).sum());
     let mut left: Vec<Start> = Start::ALL.to_vec();
     let mut seen = false;
     for (at, line) in lines.iter().enumerate().filter(|(_, line)| trace::starts(line)) {
@@ -194,6 +237,7 @@ fn missing_trace(lines: &[&str]) -> Option<Corruption> {
             return Some(Corruption::TraceCut);
         }
         let below = lines[at + 1..].iter().take(TRACE_REACH);
+        work::add(below.clone().map(|line| line.len()).sum());
         let has_frame = below.take_while(|line| !trace::starts(line)).any(|line| {
             line.contains("(stack is not available)") || trace::frames(line).next().is_some()
         });

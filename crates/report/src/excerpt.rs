@@ -3,10 +3,9 @@
 use crate::family::{Family, Within};
 use crate::line::{Context, Line};
 use crate::report::Corruption;
-use crate::{Executor, Kind, Report, describe, title};
+use crate::{Executor, Kind, Report, describe, title, work};
 use regex::Regex;
-use std::rc::Rc;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// How many lines a report has at least before a panic, or another report of lock order, counts
 /// as what follows from it and is left out.
@@ -23,8 +22,8 @@ pub(crate) struct Excerpt {
     /// The headline's place in the log.
     number: usize,
     /// What the same part of the kernel printed before.
-    before: Vec<Rc<Line>>,
-    lines: Vec<Rc<Line>>,
+    before: Vec<Arc<Line>>,
+    lines: Vec<Arc<Line>>,
     /// How many of the lines may give the report a title.
     titled: usize,
     /// Another failure has begun.
@@ -48,16 +47,16 @@ impl Excerpt {
     /// The excerpt that begins with a headline.
     pub(crate) fn new(
         family: &'static Family,
-        headline: &Rc<Line>,
+        headline: &Arc<Line>,
         number: usize,
-        before: Vec<Rc<Line>>,
+        before: Vec<Arc<Line>>,
     ) -> Excerpt {
         Excerpt {
             family,
             context: headline.context,
             number,
             before,
-            lines: vec![Rc::clone(headline)],
+            lines: vec![Arc::clone(headline)],
             titled: 1,
             second: false,
             all_cpus: false,
@@ -72,7 +71,8 @@ impl Excerpt {
     }
 
     /// Takes a line after the headline; `family` is that of the failure it announces, if it does.
-    pub(crate) fn take(&mut self, line: &Rc<Line>, family: Option<&'static Family>) {
+    pub(crate) fn take(&mut self, line: &Arc<Line>, family: Option<&'static Family>) {
+        work::add(1);
         self.second |= match family {
             Some(family) => family.within == Within::Starts,
             None => line.signs.foreign_trace,
@@ -92,7 +92,7 @@ impl Excerpt {
         if self.closed {
             return;
         }
-        self.lines.push(Rc::clone(line));
+        self.lines.push(Arc::clone(line));
         // Without a task or a CPU there is no telling whose lines follow a second headline.
         if !self.second || matches!(self.context, Context::Task(_) | Context::Cpu(_)) {
             self.titled = self.lines.len();
@@ -123,6 +123,7 @@ impl Excerpt {
             .chain(lines.iter().copied())
             .flat_map(|line| [line, "\n"])
             .collect();
+        work::add(text.len());
         let corrupted =
             described.corrupted.or(circumstances.console_lost.then_some(Corruption::ConsoleLost));
         Report {

@@ -8,6 +8,8 @@
 pub(crate) struct Family {
     /// The words. A line that holds them is a headline.
     pub(crate) words: &'static str,
+    /// A pattern that a headline has to fit besides, unless it is empty.
+    pub(crate) only: &'static str,
     /// Patterns of lines that hold the words and announce nothing.
     pub(crate) except: &'static [&'static str],
     /// What a headline of this family does within the report of another failure.
@@ -36,7 +38,7 @@ pub(crate) struct Form {
     /// Lines that have to follow, the headline's own first. Without them the report is corrupted.
     pub(crate) body: &'static [Need],
     /// The title, with holes of the headline (of the body, if there is one), `{frame}` for the
-    /// guilty function and `{origin}` for that of a second trace.
+    /// guilty function, `{origin}` for that of a second trace, `{pair}` for both in order.
     pub(crate) title: &'static str,
     /// Alternative titles, likewise.
     pub(crate) alt: &'static [&'static str],
@@ -44,6 +46,8 @@ pub(crate) struct Form {
     pub(crate) trail: Option<Trail>,
     /// What the report has to hold to be whole.
     pub(crate) whole: Whole,
+    /// The title where no function can be named, if that may be.
+    pub(crate) frameless: Option<&'static str>,
 }
 
 /// A line that a report has to hold.
@@ -77,6 +81,17 @@ pub(crate) struct Trail {
     pub(crate) innocent: &'static [&'static str],
     /// Which of the functions found is the guilty one.
     pub(crate) pick: Pick,
+    /// Whose stacks they are.
+    pub(crate) world: World,
+}
+
+/// Whose stacks a trail leads through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum World {
+    /// The kernel's.
+    Kernel,
+    /// A program's.
+    User,
 }
 
 /// A step on the way to the guilty function.
@@ -104,8 +119,15 @@ pub(crate) enum Pick {
 }
 
 /// A form without any demands but a trace, to be completed.
-pub(crate) const FORM: Form =
-    Form { headline: "", body: &[], title: "", alt: &[], trail: None, whole: Whole::WithTrace };
+pub(crate) const FORM: Form = Form {
+    headline: "",
+    body: &[],
+    title: "",
+    alt: &[],
+    trail: None,
+    whole: Whole::WithTrace,
+    frameless: None,
+};
 
 /// The usual trail: the stack trace.
 pub(crate) const TRACE: Trail = Trail {
@@ -113,6 +135,7 @@ pub(crate) const TRACE: Trail = Trail {
     otherwise: &[],
     innocent: &[],
     pick: Pick::Innermost,
+    world: World::Kernel,
 };
 
 /// The trail of a trap: where it hit, then the stack trace.

@@ -1,9 +1,9 @@
 //! The tables, made ready to use: every pattern compiled once, when it is first needed.
 
-use crate::family::{Family, Form, Need, Pick, Step, Trail};
+use crate::family::{Family, Form, Need, Pick, Step, Trail, World};
 use crate::pattern::{Found, Pattern};
 use crate::tables::FAMILIES;
-use crate::tables::innocent::NEVER_GUILTY;
+use crate::tables::{innocent, userspace};
 use crate::words::Words;
 use std::sync::{LazyLock, OnceLock};
 
@@ -30,6 +30,7 @@ pub(crate) struct CompiledTrail {
     pub(crate) otherwise: Vec<CompiledStep>,
     innocent: Words,
     pub(crate) pick: Pick,
+    pub(crate) world: World,
 }
 
 /// A step of a trail.
@@ -74,14 +75,21 @@ impl CompiledTrail {
             otherwise: steps(trail.otherwise),
             innocent: Words::new(trail.innocent.iter().copied()),
             pick: trail.pick,
+            world: trail.world,
         }
     }
 
     /// Whether `function` may be the guilty one.
     pub(crate) fn suspects(&self, function: &str) -> bool {
-        static NEVER: LazyLock<Words> =
-            LazyLock::new(|| Words::new(NEVER_GUILTY.iter().copied().flatten().copied()));
-        !NEVER.fit(function) && !self.innocent.fit(function)
+        static KERNEL: LazyLock<Words> =
+            LazyLock::new(|| Words::new(innocent::NEVER_GUILTY.iter().copied().flatten().copied()));
+        static USER: LazyLock<Words> =
+            LazyLock::new(|| Words::new(userspace::NEVER_GUILTY.iter().copied()));
+        let never = match self.world {
+            World::Kernel => &KERNEL,
+            World::User => &USER,
+        };
+        !never.fit(function) && !self.innocent.fit(function)
     }
 }
 
@@ -124,10 +132,10 @@ mod tests {
                     [] => vec![form.headline],
                     body => body.iter().map(|(Need::Later(p) | Need::Next(p))| *p).collect(),
                 };
-                for template in std::iter::once(&form.title).chain(form.alt) {
+                for template in [form.title].iter().chain(form.alt).chain(&form.frameless) {
                     for hole in template.split('{').skip(1).filter_map(|t| t.split('}').next()) {
                         let filled = match hole {
-                            "frame" | "origin" => form.trail.is_some(),
+                            "frame" | "origin" | "pair" => form.trail.is_some(),
                             _ => patterns.iter().any(|p| p.contains(&format!("{{{hole}:"))),
                         };
                         assert!(filled, "{}: nothing fills {hole}", form.headline);

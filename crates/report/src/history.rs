@@ -2,7 +2,7 @@
 
 use crate::line::{Context, Line};
 use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// How many lines of a task are kept, to stand before its failure.
 const KEPT_OF_TASK: usize = 50;
@@ -17,18 +17,18 @@ const REACH: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct History {
     order: VecDeque<Context>,
-    kept: HashMap<Context, VecDeque<(usize, Rc<Line>)>>,
+    kept: HashMap<Context, VecDeque<(usize, Arc<Line>)>>,
     count: usize,
 }
 
 impl History {
     /// Takes the next line.
-    pub(crate) fn take(&mut self, line: &Rc<Line>) {
+    pub(crate) fn take(&mut self, line: &Arc<Line>) {
         if line.doubtful || line.message().is_empty() {
             return;
         }
         let of_context = self.kept.entry(line.context).or_default();
-        of_context.push_back((self.count, Rc::clone(line)));
+        of_context.push_back((self.count, Arc::clone(line)));
         if of_context.len() > limit(line.context) {
             of_context.pop_front();
         }
@@ -53,9 +53,9 @@ impl History {
     }
 
     /// What `context` printed last.
-    pub(crate) fn of(&self, context: Context) -> Vec<Rc<Line>> {
+    pub(crate) fn of(&self, context: Context) -> Vec<Arc<Line>> {
         let kept = self.kept.get(&context);
-        kept.into_iter().flatten().map(|(_, line)| Rc::clone(line)).collect()
+        kept.into_iter().flatten().map(|(_, line)| Arc::clone(line)).collect()
     }
 }
 
@@ -74,13 +74,13 @@ mod tests {
     fn it_forgets() {
         let mut history = History::default();
         for task in 0..2 * REACH {
-            history.take(&Rc::new(Line::new(format!("[ 1.2][ T{task}] x").into())));
+            history.take(&Arc::new(Line::new(format!("[ 1.2][ T{task}] x").into())));
         }
         assert_eq!(history.kept.len(), REACH);
         assert_eq!(history.of(Context::Task(0)).len(), 0);
         assert_eq!(history.of(Context::Task(2 * REACH as u32 - 1)).len(), 1);
         for _ in 0..100 {
-            history.take(&Rc::new(Line::new("[ 1.2][ C1] x".into())));
+            history.take(&Arc::new(Line::new("[ 1.2][ C1] x".into())));
         }
         assert_eq!(history.of(Context::Cpu(1)).len(), KEPT_OF_OTHER);
     }

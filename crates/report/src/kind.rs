@@ -75,6 +75,8 @@ pub enum Kind {
     MemorySafetyBug,
     /// UBSAN: an index outside an array.
     MemorySafetyUbsan,
+    /// MemorySanitizer in user space: a decision on memory that was never written.
+    Msan,
     /// The machine said nothing.
     NoOutput,
     /// A null pointer.

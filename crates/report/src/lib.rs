@@ -29,11 +29,13 @@ mod pattern;
 mod reader;
 mod report;
 mod signs;
+mod stack;
 mod tables;
 mod title;
 mod trace;
 mod trail;
 mod words;
+mod work;
 
 pub use dedup::group;
 pub use kind::Kind;

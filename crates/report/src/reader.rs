@@ -7,7 +7,7 @@ use crate::history::History;
 use crate::line::Line;
 use crate::signs::Signs;
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A report is complete when this many other failures have begun since. Together with
 /// [`LINES_MAX`] it bounds how often a line is looked at, and so the work for a log of any length.
@@ -33,7 +33,7 @@ pub struct Reader {
     /// A line whose end is still to come, and whether it is too long.
     partial: Vec<u8>,
     /// The line before: whether it was cut off is known from the next one.
-    pending: Option<Rc<Line>>,
+    pending: Option<Arc<Line>>,
     lines: usize,
     history: History,
     open: VecDeque<Open>,
@@ -60,8 +60,10 @@ impl Reader {
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<Report> {
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             let text = piece.strip_suffix(b"\n").unwrap_or(piece);
-            let room = LINE_MAX - self.partial.len();
-            self.partial.extend(text.iter().filter(|&&byte| byte != b'\r').take(room));
+            for part in text.split(|&byte| byte == b'\r') {
+                let room = LINE_MAX - self.partial.len();
+                self.partial.extend_from_slice(&part[..part.len().min(room)]);
+            }
             if text.len() < piece.len() {
                 self.end_line();
             }
@@ -85,7 +87,7 @@ impl Reader {
     fn end_line(&mut self) {
         let raw = String::from_utf8_lossy(&self.partial).into_owned().into_boxed_str();
         self.partial.clear();
-        let line = Rc::new(Line::new(raw));
+        let line = Arc::new(Line::new(raw));
         let cut = line.signs.replay;
         if let Some(pending) = self.pending.replace(line) {
             self.take(&pending, cut);
@@ -93,7 +95,7 @@ impl Reader {
     }
 
     /// Takes a whole line; if it was `cut` off it announces nothing.
-    fn take(&mut self, line: &Rc<Line>, cut: bool) {
+    fn take(&mut self, line: &Arc<Line>, cut: bool) {
         let number = self.lines;
         self.lines += 1;
         self.note(&line.signs);
@@ -133,5 +135,48 @@ impl Reader {
         let Some(open) = self.open.pop_front() else { return false };
         self.done.push(open.excerpt.report(self.circumstances));
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tables::FAMILIES;
+    use crate::{parse, work};
+
+    /// Logs that are hard on a reader, of any length.
+    fn hard(lines: usize) -> Vec<String> {
+        let words: Vec<&str> = FAMILIES.iter().map(|family| family.words).collect();
+        let repeat = |line: &str| format!("{line}\n").repeat(lines);
+        let every = |make: &dyn Fn(usize) -> String| (0..lines).map(make).collect::<String>();
+        vec![
+            repeat("BUG: "),
+            repeat("[    1.000001][  T123] BUG: KASAN: use-after-free in foo+0x1/0x2"),
+            repeat("Kernel panic - not syncing: stack-protector:"),
+            repeat("[    1.000001] INFO: possible recursive locking detected ]"),
+            repeat("WARNING: CPU: 1 at a/b.c:1 f+0x1/0x2\nCall Trace:"),
+            repeat(" foo+0x1/0x2\nCall Trace:\n"),
+            repeat(&"BUG: x+0x1/0x1".repeat(20)),
+            repeat(&"+0x1/0x1".repeat(200)),
+            repeat(&"[[[ <0>[1.2".repeat(20)),
+            repeat("thread 'x' panicked at a.rs:1:1:\nstack backtrace:\n   0: f"),
+            every(&|n| format!("[    1.0][ T{n}] {}\n", words[n % words.len()])),
+            every(&|n| format!("{} in the {n}th\n", words[n % words.len()])),
+            every(&|n| format!("[    1.0][ C{}]  _ZN{}f+0x1/0x2\n", n % 8, "S_".repeat(40))),
+            "BUG: ".repeat(lines),
+            "a".repeat(lines * 20),
+        ]
+    }
+
+    #[test]
+    fn twice_the_log_is_at_most_twice_the_work() {
+        const LINES: usize = 500;
+        for (short, long) in hard(LINES).into_iter().zip(hard(2 * LINES)) {
+            let work = |log: &str| work::of(|| assert!(parse(log).len() <= 2 * LINES));
+            // The patterns are compiled by now, and the first lines of a log cost less.
+            let (once, twice) = (work(&short), work(&long));
+            let head = &short[..short.len().min(60)];
+            assert!(once > 0, "nothing counted for {head}");
+            assert!(twice <= 2 * once + once / 10, "{once}, then {twice} for {head}");
+        }
     }
 }

@@ -5,8 +5,9 @@ use crate::family::Family;
 use crate::pattern::{self, Pattern};
 use crate::tables::FAMILIES;
 use crate::tables::marks::{
-    ALL_CPUS, CONSOLE_LOST, LOCK_ORDER, PANIC, REPLAY, SUPPRESS, TAINT, WITH_TRACE,
+    ALL_CPUS, CONSOLE_LOST, LOCK_ORDER, PANIC, QUOTES, REPLAY, SUPPRESS, TAINT, WITH_TRACE,
 };
+use crate::work;
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -37,9 +38,10 @@ pub(crate) struct Signs {
 struct Finder {
     /// The words of which every line with a sign has one.
     words: Regex,
-    /// The exceptions of each family.
-    except: Vec<Vec<Pattern>>,
+    /// What the headlines of each family have to fit besides, and their exceptions.
+    conditions: Vec<(Option<Pattern>, Vec<Pattern>)>,
     suppress: Vec<Pattern>,
+    quotes: Vec<Pattern>,
 }
 
 static FINDER: LazyLock<Finder> = LazyLock::new(|| {
@@ -48,18 +50,24 @@ static FINDER: LazyLock<Finder> = LazyLock::new(|| {
         .chain(marks)
         .chain(WITH_TRACE.iter().copied())
         .chain(SUPPRESS.iter().map(|pattern| pattern::longest_text(pattern)));
+    let optional = |only: &str| (!only.is_empty()).then(|| Pattern::new(only));
     let words: Vec<String> = words.map(regex::escape).collect();
     let patterns = |list: &[&str]| list.iter().map(|pattern| Pattern::new(pattern)).collect();
     Finder {
         words: Regex::new(&words.join("|")).expect("the words are escaped"),
-        except: FAMILIES.iter().map(|family| patterns(family.except)).collect(),
+        conditions: FAMILIES
+            .iter()
+            .map(|family| (optional(family.only), patterns(family.except)))
+            .collect(),
         suppress: patterns(SUPPRESS),
+        quotes: patterns(QUOTES),
     }
 });
 
 /// The signs of a line.
 pub(crate) fn read(line: &str) -> Signs {
     let finder = &*FINDER;
+    work::add(line.len());
     if !finder.words.is_match(line) {
         return Signs::default();
     }
@@ -79,8 +87,13 @@ pub(crate) fn read(line: &str) -> Signs {
 /// The family whose failure `line` announces. Where several do, the first of the table is meant:
 /// the table goes from the cause to what follows from it.
 fn family(finder: &Finder, line: &str) -> Option<&'static Family> {
-    let announces = |(family, except): &(&'static Family, &Vec<Pattern>)| {
-        line.contains(family.words) && !except.iter().any(|pattern| pattern.fits(line))
+    let announces = |(family, (only, except)): &(&'static Family, &(Option<Pattern>, Vec<_>))| {
+        line.contains(family.words)
+            && only.as_ref().is_none_or(|pattern| pattern.fits(line))
+            && !except.iter().any(|pattern: &Pattern| pattern.fits(line))
     };
-    FAMILIES.iter().zip(&finder.except).find(announces).map(|(family, _)| family)
+    if finder.quotes.iter().any(|pattern| pattern.fits(line)) {
+        return None;
+    }
+    FAMILIES.iter().zip(&finder.conditions).find(announces).map(|(family, _)| family)
 }

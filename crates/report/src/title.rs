@@ -1,5 +1,6 @@
 //! Titles: made the same for the same failure, whatever the run.
 
+use crate::work;
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -38,6 +39,7 @@ pub(crate) fn normalise(raw: &str) -> String {
     let mut title: String = raw.chars().take(RAW_MAX).collect();
     for (rule, to) in COMPILED.iter() {
         loop {
+            work::add(title.len());
             let next = rule.replace_all(&title, *to);
             if next == title {
                 break;

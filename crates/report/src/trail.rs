@@ -1,10 +1,11 @@
 //! Follows a trail through a report to the guilty function.
 
-use crate::family::Pick;
+use crate::family::{Pick, World};
 use crate::forms::{CompiledStep, CompiledTrail};
 use crate::tables::anchors::{CROSS_CALL, HANG_BUCKETS, STALL, SYSCALL_PREFIXES, WAITERS};
-use crate::trace;
 use crate::words::Words;
+use crate::{stack, trace, work};
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 /// A function that a report blames.
@@ -43,7 +44,7 @@ fn walk(trail: &CompiledTrail, steps: &[CompiledStep], lines: &[&str]) -> Blame 
         walk.take(line);
     }
     let culprits: Vec<Option<Culprit>> =
-        walk.stacks.iter().map(|stack| pick(trail.pick, stack)).collect();
+        walk.stacks.iter().map(|stack| pick(trail, stack)).collect();
     let clear = walk.clear && culprits.iter().all(Option::is_some);
     Blame { culprits, clear }
 }
@@ -55,63 +56,77 @@ struct Walk<'w, 't> {
     /// The step that is looked for.
     at: usize,
     /// The frames of each stack, innermost first; what precedes the first trace belongs to it.
-    stacks: Vec<Vec<std::borrow::Cow<'t, str>>>,
+    stacks: Vec<Vec<Cow<'t, str>>>,
     /// How many traces have begun.
     traces: usize,
     clear: bool,
+    /// The trace has had a frame.
+    begun: bool,
 }
 
 impl<'w, 't> Walk<'w, 't> {
     fn new(trail: &'w CompiledTrail, steps: &'w [CompiledStep]) -> Self {
         let traces = steps.iter().filter(|step| matches!(step, CompiledStep::Trace)).count();
         let stacks = vec![Vec::new(); traces.max(1)];
-        let mut walk = Walk { trail, steps, at: 0, stacks, traces: 0, clear: true };
+        let mut walk = Walk { trail, steps, at: 0, stacks, traces: 0, clear: true, begun: false };
         walk.enter(0);
         walk
     }
 
     fn enter(&mut self, at: usize) {
         self.at = at;
+        self.begun = false;
         if matches!(self.steps.get(at), Some(CompiledStep::Trace)) {
             self.traces += 1;
         }
     }
 
     fn take(&mut self, line: &'t str) {
-        if trace::is_injected(line) {
+        work::add(line.len());
+        let is_user = self.trail.world == World::User;
+        if !is_user && trace::is_injected(line) {
             self.clear = false;
             return self.enter(self.at + 1);
         }
         if let Some(frame) = self.steps[self.at].find(line) {
-            self.keep(frame);
+            self.keep(frame.map(trace::demangle));
             return self.enter(self.at + 1);
         }
         if !matches!(self.steps[self.at], CompiledStep::Trace) {
             return;
         }
-        if trace::starts(line) {
+        let ends = if is_user { self.begun && stack::ends(line) } else { trace::starts(line) };
+        if ends {
             return self.enter(self.at + 1);
         }
         if let Some(frame) = self.steps.get(self.at + 1).and_then(|next| next.find(line)) {
-            self.keep(frame);
+            self.keep(frame.map(trace::demangle));
             return self.enter(self.at + 2);
         }
+        if is_user {
+            let frame = stack::frame(line);
+            self.begun |= frame.is_some();
+            return self.keep(frame.map(Cow::Owned));
+        }
         for frame in trace::frames(line) {
-            self.keep(Some(frame));
+            self.keep(Some(trace::demangle(frame)));
         }
     }
 
-    fn keep(&mut self, frame: Option<&'t str>) {
-        let Some(frame) = frame.map(trace::demangle) else { return };
-        if self.trail.suspects(&frame) {
+    fn keep(&mut self, frame: Option<Cow<'t, str>>) {
+        if let Some(frame) = frame.filter(|frame| self.trail.suspects(frame)) {
             self.stacks[self.traces.saturating_sub(1)].push(frame);
         }
     }
 }
 
-fn pick(pick: Pick, stack: &[std::borrow::Cow<'_, str>]) -> Option<Culprit> {
-    let names: Vec<&str> = stack.iter().map(|frame| without_prefix(frame)).collect();
-    let (name, at) = match pick {
+fn pick(trail: &CompiledTrail, stack: &[Cow<'_, str>]) -> Option<Culprit> {
+    let canonical = |name| match trail.world {
+        World::Kernel => without_prefix(name),
+        World::User => name,
+    };
+    let names: Vec<&str> = stack.iter().map(|frame| canonical(frame.as_ref())).collect();
+    let (name, at) = match trail.pick {
         Pick::Innermost => names.first().map(|name| (*name, 0)),
         Pick::Stall => pick_stall(&names),
         Pick::Hang => pick_hang(&names),

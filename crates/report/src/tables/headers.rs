@@ -2,7 +2,7 @@
 
 use crate::family::Within::{Continues, Passes, Starts};
 use crate::family::{Family, Form, Within};
-use crate::tables::{faults, locks, notices, panics, sanitizers, stalls, warnings};
+use crate::tables::{faults, locks, notices, panics, sanitizers, stalls, userspace, warnings};
 
 /// Every family, from the cause to what follows from it.
 pub(crate) static FAMILIES: &[Family] = &[
@@ -45,7 +45,13 @@ pub(crate) static FAMILIES: &[Family] = &[
         ..family(
             "WARNING:",
             Starts,
-            &[warnings::HELPERS, warnings::PLACES, locks::LOCKDEP, warnings::OTHERS],
+            &[
+                userspace::TSAN,
+                warnings::HELPERS,
+                warnings::PLACES,
+                locks::LOCKDEP,
+                warnings::OTHERS,
+            ],
         )
     },
     Family {
@@ -103,11 +109,23 @@ pub(crate) static FAMILIES: &[Family] = &[
     family("SYZFAIL:", Starts, &[notices::FUZZER_FAIL]),
     family("SYZFATAL:", Starts, &[notices::FUZZER_FATAL]),
     Family {
-        except: &["_panic:", "xlog_status:", "ddb.onpanic:", "evtlog_status:"],
+        // Functions of the kernel, a module of Rust, and Android.
+        except: &["_panic:", "panic::", "xlog_status:", "ddb.onpanic:", "evtlog_status:"],
         ..family("panic:", Starts, &[notices::GO_PANIC])
+    },
+    // Programs of user space.
+    family("ERROR: AddressSanitizer:", Starts, &[userspace::ASAN]),
+    family("ERROR: LeakSanitizer:", Starts, &[userspace::LSAN]),
+    Family {
+        only: "thread '{*}panicked at ",
+        ..family(" panicked at ", Starts, &[userspace::RUST])
+    },
+    Family {
+        only: "thread '{*}has overflowed its stack",
+        ..family(" has overflowed its stack", Starts, &[userspace::RUST_STACK])
     },
 ];
 
 const fn family(words: &'static str, within: Within, forms: &'static [&'static [Form]]) -> Family {
-    Family { words, except: &[], within, forms }
+    Family { words, only: "", except: &[], within, forms }
 }

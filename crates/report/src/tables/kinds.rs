@@ -36,6 +36,7 @@ pub(crate) const NAMES: &[(Kind, &str)] = &[
     (Kind::LostConnection, "LOST_CONNECTION"),
     (Kind::MemorySafetyBug, "MEMORY_SAFETY_BUG"),
     (Kind::MemorySafetyUbsan, "MEMORY_SAFETY_UBSAN"),
+    (Kind::Msan, "MSAN"),
     (Kind::NoOutput, "NO_OUTPUT"),
     (Kind::NullPointer, "NULL-POINTER-DEREFERENCE"),
     (Kind::Reboot, "REBOOT"),
@@ -107,7 +108,7 @@ pub(crate) const BY_PREFIX: &[(Kind, &[&str])] = &[
     (Kind::KcsanUnknown, &["KCSAN:"]),
     (Kind::MemorySafetyUbsan, &["UBSAN: array-index-out-of-bounds"]),
     (Kind::Ubsan, &["UBSAN:"]),
-    (Kind::Leak, &["memory leak in", "LeakSanitizer:"]),
+    (Kind::Leak, &["memory leak"]),
     // Bad addresses without one.
     (Kind::NullPointer, &["BUG: unable to handle kernel NULL pointer dereference in"]),
     (
@@ -181,7 +182,8 @@ pub(crate) const BY_PREFIX: &[(Kind, &[&str])] = &[
     // Programs of user space.
     (Kind::Asan, &["AddressSanitizer:"]),
     (Kind::Tsan, &["ThreadSanitizer:"]),
-    (Kind::RustPanic, &["Rust panic:"]),
+    (Kind::Msan, &["MemorySanitizer:"]),
+    (Kind::RustPanic, &["Rust panic"]),
     // The machine and the fuzzer.
     (Kind::NoOutput, &["no output from test machine"]),
     (Kind::LostConnection, &["lost connection to test machine"]),

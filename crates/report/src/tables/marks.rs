@@ -25,6 +25,9 @@ pub(crate) const WITH_TRACE: &[&str] = &[
     "FAULT_FLAG_ALLOW_RETRY missing",
 ];
 
+/// Lines of a bisection's log, which tell of failures in other logs.
+pub(crate) const QUOTES: &[&str] = &["^run #{num}: ", "^all runs: ", "^crash: "];
+
 /// Signs that the machine ran out of memory, or that the fuzzer could not start: what else is in
 /// the log is not worth a look.
 pub(crate) const SUPPRESS: &[&str] = &[

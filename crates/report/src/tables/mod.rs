@@ -11,6 +11,7 @@ mod notices;
 mod panics;
 mod sanitizers;
 mod stalls;
+pub(crate) mod userspace;
 mod warnings;
 
 pub(crate) use headers::FAMILIES;

@@ -68,6 +68,7 @@ pub(crate) const KMSAN: &[Form] = &[
             "usb_control_msg",
         ])),
         whole: Whole::WithoutTrace,
+        ..FORM
     },
     Form {
         headline: "BUG: KMSAN:",
@@ -86,6 +87,7 @@ pub(crate) const KMSAN: &[Form] = &[
             "^rng_",
         ])),
         whole: Whole::WithoutTrace,
+        ..FORM
     },
 ];
 

@@ -32,6 +32,7 @@ pub(crate) const STALLS: &[Form] = &[Form {
         otherwise: &[Line("{:apic_timer_interrupt|Exception stack|el1h_64_irq}"), Trace],
         innocent: &["apic_timer_interrupt", "rcu"],
         pick: Pick::Stall,
+        ..TRACE
     }),
     ..FORM
 }];

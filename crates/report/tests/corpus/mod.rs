@@ -22,6 +22,7 @@ pub(crate) struct Case {
     pub(crate) panicked: bool,
     pub(crate) executor: Option<String>,
     pub(crate) text: Option<String>,
+    pub(crate) start: Option<String>,
 }
 
 /// Reads all cases of a directory, by number.
@@ -71,6 +72,7 @@ fn header(case: &mut Case, key: &str, value: String) {
         "CORRUPTED" => case.corrupted = value == "Y",
         "SUPPRESSED" => case.suppressed = value == "Y",
         "PANICKED" => case.panicked = value == "Y",
+        "START" => case.start = Some(value),
         "EXECUTOR" => case.executor = Some(value),
         _ => {}
     }
@@ -103,6 +105,15 @@ pub(crate) fn compare(case: &Case) -> Vec<(&'static str, String, String)> {
         rows.push(("REPORT", text.clone(), report.text.clone()));
     }
     assert_eq!(report.kind, Kind::of_title(&report.title));
+    let lines = || case.log.split_inclusive(|&byte| byte == b'\n').skip(report.line);
+    if let Some(start) = &case.start {
+        let line = lines().next().map(String::from_utf8_lossy).unwrap_or_default();
+        rows.push(("START", start.clone(), line.trim_end().to_owned()));
+    }
+    // Read from its headline on, the log has the same failure first.
+    let rest: Vec<u8> = lines().flatten().copied().collect();
+    let again = first(&rest).map(|report| report.title).unwrap_or_default();
+    rows.push(("(again)", case.title.clone(), again));
     rows
 }
 
