@@ -55,5 +55,14 @@ pub fn parse(text: &str) -> Vec<Report> {
 /// The first failure of a log: the one that what follows may come from.
 #[must_use]
 pub fn first(text: &str) -> Option<Report> {
-    parse(text).into_iter().next()
+    let mut reader = Reader::new();
+    for piece in text.as_bytes().chunks(PIECE) {
+        if let Some(report) = reader.feed(piece).into_iter().next() {
+            return Some(report);
+        }
+    }
+    reader.finish().into_iter().next()
 }
+
+/// A log is read in pieces of this many bytes where its end may not matter.
+const PIECE: usize = 64 * 1024;

@@ -71,17 +71,23 @@ impl Reader {
         std::mem::take(&mut self.done)
     }
 
+    /// Gives the reports that are open, as far as the log tells. It is for a log that has gone
+    /// quiet: what it still says of these failures later is not looked at.
+    pub fn settle(&mut self) -> Vec<Report> {
+        if let Some(line) = self.pending.take() {
+            self.take(&line, false);
+        }
+        while self.close_first() {}
+        std::mem::take(&mut self.done)
+    }
+
     /// Ends the log and gives the reports that are left.
     #[must_use]
     pub fn finish(mut self) -> Vec<Report> {
         if !self.partial.is_empty() {
             self.end_line();
         }
-        if let Some(line) = self.pending.take() {
-            self.take(&line, false);
-        }
-        while self.close_first() {}
-        self.done
+        self.settle()
     }
 
     fn end_line(&mut self) {
@@ -140,6 +146,7 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use super::{LINES_MAX, Reader};
     use crate::tables::FAMILIES;
     use crate::{parse, work};
 
@@ -165,6 +172,25 @@ mod tests {
             "BUG: ".repeat(lines),
             "a".repeat(lines * 20),
         ]
+    }
+
+    #[test]
+    fn a_quiet_log_keeps_nothing_back() {
+        let mut reader = Reader::new();
+        assert!(reader.feed(b"[    1.0] SYZFAIL: one\n[    2.0] SYZF").is_empty());
+        assert_eq!(reader.settle()[0].title, "SYZFAIL: one");
+        assert!(reader.settle().is_empty());
+        assert!(reader.feed(b"AIL: two\n").is_empty());
+        assert_eq!(reader.finish()[0].title, "SYZFAIL: two");
+    }
+
+    #[test]
+    fn a_report_is_complete_long_before_the_log_ends() {
+        let mut reader = Reader::new();
+        assert!(reader.feed(b"SYZFAIL: one\n").is_empty());
+        let complete: Vec<usize> =
+            (0..2 * LINES_MAX).filter(|_| !reader.feed(b"all is well\n").is_empty()).collect();
+        assert_eq!(complete, [LINES_MAX]);
     }
 
     #[test]

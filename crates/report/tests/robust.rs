@@ -66,14 +66,48 @@ const PIECES: &[&str] = &[
     "<",
 ];
 
+/// A log made of pieces, or a real one with something done to it.
 fn log() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop_oneof![
+    prop_oneof![made(), damaged()]
+}
+
+fn made() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(piece(), 0..120).prop_map(|pieces| pieces.concat())
+}
+
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
         8 => prop::sample::select(PIECES).prop_map(|piece| piece.as_bytes().to_vec()),
         1 => prop::collection::vec(any::<u8>(), 0..12),
         1 => (prop::sample::select(PIECES), 1..40_usize)
             .prop_map(|(piece, times)| piece.repeat(times).into_bytes()),
-    ];
-    prop::collection::vec(piece, 0..120).prop_map(|pieces| pieces.concat())
+    ]
+}
+
+/// Pieces put into a log, or in the place of what stood there.
+fn damaged() -> impl Strategy<Value = Vec<u8>> {
+    let damage = (any::<prop::sample::Index>(), 0..60_usize, piece());
+    (prop::sample::select(LOGS), prop::collection::vec(damage, 0..12)).prop_map(|(log, damages)| {
+        let mut log = log.as_bytes().to_vec();
+        for (at, gone, piece) in damages {
+            let at = at.index(log.len() + 1);
+            let end = (at + gone).min(log.len());
+            log.splice(at..end, piece);
+        }
+        log
+    })
+}
+
+const LOGS: &[&str] = &[
+    include_str!("logs/asan-use-after-free.log"),
+    include_str!("logs/lock-inversion.log"),
+    include_str!("logs/rust-two-threads.log"),
+    include_str!("logs/tsan-data-race.log"),
+];
+
+/// How many logs are tried; the variable asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(200)
 }
 
 fn read(log: &[u8], step: usize) -> Vec<Report> {
@@ -97,7 +131,7 @@ fn check(report: &Report) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn reports_make_sense_and_do_not_depend_on_how_the_log_comes(
