@@ -21,6 +21,7 @@ mod dedup;
 mod describe;
 mod excerpt;
 mod family;
+mod follow;
 mod forms;
 mod history;
 mod kind;
@@ -38,6 +39,7 @@ mod words;
 mod work;
 
 pub use dedup::group;
+pub use follow::follow;
 pub use kind::Kind;
 pub use reader::Reader;
 pub use report::{Corruption, Executor, Report};

@@ -91,7 +91,10 @@ impl Reader {
     }
 
     fn end_line(&mut self) {
-        let raw = String::from_utf8_lossy(&self.partial).into_owned().into_boxed_str();
+        let raw: Box<str> = match std::str::from_utf8(&self.partial) {
+            Ok(text) => text.into(),
+            Err(_) => String::from_utf8_lossy(&self.partial).into(),
+        };
         self.partial.clear();
         let line = Arc::new(Line::new(raw));
         let cut = line.signs.replay;

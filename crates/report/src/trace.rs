@@ -1,8 +1,10 @@
 //! Lines of stack traces: where one begins, and the frames in it.
 
 use cpp_demangle::{DemangleOptions, Symbol};
+use regex::Regex;
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 /// The frames that a line holds, outermost last: one, or on ARM a frame and its caller.
 pub(crate) fn frames(line: &str) -> impl Iterator<Item = &str> {
@@ -112,8 +114,10 @@ impl Start {
 /// Whether `line` announces a trace in any way.
 pub(crate) fn starts(line: &str) -> bool {
     // Nearly all lines have none of these words, and need no closer look.
-    const HINTS: [&str; 6] = ["Call ", "Allocated", "Freed", "acktrace", "Uninit", "badaddr"];
-    HINTS.iter().any(|hint| line.contains(hint)) && Start::ALL.iter().any(|start| start.is_in(line))
+    static HINTS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new("Call |Allocated|Freed|acktrace|Uninit|badaddr").expect("a valid pattern")
+    });
+    HINTS.is_match(line) && Start::ALL.iter().any(|start| start.is_in(line))
 }
 
 fn is_by_task(line: &str, words: &str) -> bool {

@@ -1,13 +1,12 @@
 //! `ringfence report`: every failure that a log tells of.
 
 use anyhow::{Context, Result};
-use ringfence_report::{Reader, Report, group};
+use ringfence_report::{Report, follow, group};
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 /// Read crash logs: every failure with its title, kind, guilty function and text
@@ -30,6 +29,9 @@ pub(crate) struct Args {
     #[arg(value_name = "LOG")]
     logs: Vec<PathBuf>,
 }
+
+/// A log that says nothing for so long is quiet.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// A report and the log that it is from.
 struct Place {
@@ -64,49 +66,14 @@ pub(crate) fn run(mut args: Args) -> Result<ExitCode> {
 }
 
 /// Reads a log and hands out each report; `at_once` also those that wait for more of the log.
-fn read(log: &Path, at_once: bool, mut each: impl FnMut(Report)) -> std::io::Result<()> {
-    /// A log that says nothing for so long is quiet.
-    const QUIET: Duration = Duration::from_secs(3);
-    let mut reader = Reader::new();
-    let pieces = if log == Path::new("-") {
-        if std::io::stdin().is_terminal() {
-            eprintln!("ringfence: reading a log from the terminal; Ctrl-D ends it");
-        }
-        pieces(std::io::stdin())
-    } else {
-        pieces(File::open(log)?)
-    };
-    loop {
-        match pieces.recv_timeout(QUIET) {
-            Ok(piece) => reader.feed(&piece?).into_iter().for_each(&mut each),
-            Err(RecvTimeoutError::Timeout) if at_once => {
-                reader.settle().into_iter().for_each(&mut each);
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
-        }
+fn read(log: &Path, at_once: bool, each: impl FnMut(Report)) -> std::io::Result<()> {
+    if log != Path::new("-") {
+        return follow(File::open(log)?, None, each);
     }
-    reader.finish().into_iter().for_each(each);
-    Ok(())
-}
-
-/// What `source` has, piece by piece, read on a thread so that one can tell when nothing comes.
-fn pieces(mut source: impl Read + Send + 'static) -> Receiver<std::io::Result<Vec<u8>>> {
-    let (sender, receiver) = sync_channel(4);
-    std::thread::spawn(move || {
-        loop {
-            let mut piece = vec![0; 64 * 1024];
-            let read = source.read(&mut piece).map(|count| {
-                piece.truncate(count);
-                piece
-            });
-            let is_end = read.as_ref().map_or(true, Vec::is_empty);
-            if sender.send(read).is_err() || is_end {
-                return;
-            }
-        }
-    });
-    receiver
+    if std::io::stdin().is_terminal() {
+        eprintln!("ringfence: reading a log from the terminal; Ctrl-D ends it");
+    }
+    follow(std::io::stdin(), at_once.then_some(QUIET), each)
 }
 
 fn print(place: &Place) {
