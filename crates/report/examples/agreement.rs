@@ -4,7 +4,7 @@
 #[path = "../tests/corpus/mod.rs"]
 mod cases;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,6 +43,10 @@ fn main() -> std::io::Result<()> {
     for (header, (equal, all)) in headers {
         println!("{header:<10} {equal:>4} of {all}");
     }
+    let reports: Vec<_> = cases.iter().filter_map(|case| cases::first(&case.log)).collect();
+    let titles: BTreeSet<&str> = reports.iter().map(|report| report.title.as_str()).collect();
+    let groups = ringfence_report::group(&reports).len();
+    println!("{} reports, {} titles, {groups} groups", reports.len(), titles.len());
     println!("{} cases, {bytes} bytes; processor time, five times: {times:.1?}", cases.len());
     Ok(())
 }

@@ -129,6 +129,33 @@ fn reports_of_lock_order_with_and_without_addresses() {
 }
 
 #[test]
+fn reports_of_this_projects_validator() {
+    let reports = parse(include_str!("logs/validator.log"));
+    let titles: Vec<&str> = reports.iter().map(|report| report.title.as_str()).collect();
+    assert_eq!(
+        titles,
+        [
+            "possible deadlock in nested_take",
+            "possible deadlock in take_b",
+            "inconsistent lock state in mainline",
+            "inconsistent lock state in handler",
+            "possible deadlock in mainline",
+            "possible deadlock in handler_c",
+        ]
+    );
+    for report in &reports {
+        assert_eq!((report.kind, report.corrupted), (Kind::Lockdep, None), "{}", report.title);
+    }
+    let held = "WARNING: lock held when leaving a context!\n\
+                main/12 is leaving a context with locks still held!\n\
+                0000000000000001 (A){+...}-{4:4}, at: handler+0x17 src/main.rs:5\n";
+    assert_eq!(only(held).title, "WARNING: lock held when leaving a context in handler");
+    let not_held = "WARNING: CPU: 0 PID: 12 at src/ring.rs:5\n\
+                    stack backtrace:\nCall Trace:\n submit+0x1 src/ring.rs:5\n main+0x1\n";
+    assert_eq!(only(not_held).title, "WARNING in submit");
+}
+
+#[test]
 fn what_makes_a_report_corrupted() {
     for (log, reason) in [
         ("BUG: KASAN: use-after-free in f+0x1/0x2\n", Corruption::BeginningLost),

@@ -14,7 +14,7 @@ pub(crate) const LOCKDEP: &[Form] = &[
         ..FORM
     },
     Form {
-        headline: "WARNING: Nested lock was not taken",
+        headline: "WARNING: {:Nested|nested} lock was not taken",
         title: "WARNING: nested lock was not taken in {frame}",
         trail: Some(WARNING_TRACE),
         ..FORM
@@ -27,6 +27,18 @@ pub(crate) const LOCKDEP: &[Form] = &[
             Later("at: {at}{holder:fn}"),
         ],
         title: "WARNING: lock held when returning to user space in {holder}",
+        whole: Whole::WithoutTrace,
+        ..FORM
+    },
+    Form {
+        // Of this project's validator, for contexts that a kernel does not have.
+        headline: "WARNING: lock held when leaving a context",
+        body: &[
+            Later("WARNING: lock held when leaving a context"),
+            Later("is leaving a context with locks still held"),
+            Later("at: {holder:fn}"),
+        ],
+        title: "WARNING: lock held when leaving a context in {holder}",
         whole: Whole::WithoutTrace,
         ..FORM
     },

@@ -90,6 +90,7 @@ pub(crate) const PLACES: &[Form] = &[
     warning("WARNING: {*} at {src} {fn}"),
     warning("WARNING: {src} at {fn}"),
     warning("WARNING: [{*}] {src} at {fn}"),
+    warning("WARNING: CPU: {num} PID: {num} at {src}$"),
 ];
 
 const fn warning(headline: &'static str) -> Form {
