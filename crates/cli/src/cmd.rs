@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod man;
 mod ops;
+mod report;
 mod run;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
@@ -32,8 +33,16 @@ macro_rules! row {
 }
 
 /// In the order of the help text.
-const COMMANDS: &[Row] =
-    &[row!(run), row!(doctor), row!(demo), row!(ops), row!(completions), row!(man)];
+const COMMANDS: &[Row] = &[
+    row!(run),
+    row!(doctor),
+    row!(demo),
+    row!(ops),
+    row!(report),
+    // Shells and manuals.
+    row!(completions),
+    row!(man),
+];
 
 /// The whole parser, for parsing, completions and man pages.
 pub(crate) fn cli() -> Command {
