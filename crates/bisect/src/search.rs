@@ -1,0 +1,498 @@
+//! What is known so far, and the belief that follows from it.
+//!
+//! Suspects that every test so far treats alike form one *class*; a test of a new revision splits
+//! the classes by its ancestry. Belief is kept per class, so its cost follows the number of tests
+//! and not the number of commits.
+
+use crate::history::{History, Node};
+use crate::rates::{Fired, GRID, ln_noise};
+use crate::set::Set;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Which change is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sense {
+    /// The commit that brought the failure in: its descendants fail.
+    #[default]
+    Introduced,
+    /// The commit that mended it: its descendants do not fail.
+    Mended,
+}
+
+/// What is to be saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Time on the clock: builds and rounds of parallel runs.
+    #[default]
+    Clock,
+    /// Runs, however many builds that takes.
+    Frugal,
+}
+
+/// What a step costs, in seconds; the command measures it as it goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Costs {
+    /// One build.
+    pub build: f64,
+    /// One round of up to [`Config::batch`] runs at once.
+    pub round: f64,
+}
+
+/// How to search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// What is looked for.
+    pub sense: Sense,
+    /// What is saved.
+    pub mode: Mode,
+    /// A culprit is claimed at this probability, between 0 and 1.
+    pub confidence: f64,
+    /// Runs of the failing end of the range before anything else.
+    pub first_runs: u32,
+    /// Runs in a round.
+    pub batch: u32,
+    /// What a step costs.
+    pub costs: Costs,
+    /// The search ends undecided after this many runs.
+    pub max_runs: u32,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            sense: Sense::Introduced,
+            mode: Mode::Clock,
+            confidence: 0.99,
+            first_runs: 20,
+            batch: 10,
+            costs: Costs { build: 417.0, round: 540.0 },
+            max_runs: 3000,
+        }
+    }
+}
+
+/// What runs of one revision came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Nothing happened.
+    pub ok: u32,
+    /// The bug fired, by its title's family.
+    pub hit: u32,
+    /// A failure of another title.
+    pub other: u32,
+    /// The run said nothing (boot failed, cannot tell).
+    pub lost: u32,
+}
+
+impl Tally {
+    /// All runs.
+    #[must_use]
+    pub fn runs(&self) -> u32 {
+        self.ok + self.hit + self.other + self.lost
+    }
+
+    /// Adds the runs of another tally.
+    pub fn add(&mut self, more: Tally) {
+        self.ok += more.ok;
+        self.hit += more.hit;
+        self.other += more.other;
+        self.lost += more.lost;
+    }
+
+    pub(crate) fn fired(&self) -> Fired {
+        Fired { hit: self.hit, ok: self.ok }
+    }
+}
+
+/// One build: all revisions that are known to give the same one, and its runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Unit {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) tally: Tally,
+    /// Rounds in which it fired, and rounds that said anything.
+    pub(crate) rounds_hit: u32,
+    pub(crate) rounds: u32,
+    ln_bug: Vec<f64>,
+    /// For each point of the grid, the chance that one more run stays silent.
+    pub(crate) silent_once: Vec<f64>,
+}
+
+/// Suspects that no test so far tells apart.
+#[derive(Debug, Clone)]
+pub(crate) struct Class {
+    pub(crate) members: Set,
+    pub(crate) size: usize,
+    /// For each unit, whether it fails if one of these is guilty.
+    pub(crate) bug_in: Vec<bool>,
+    /// For each node, how many of these it contains.
+    pub(crate) within: Vec<u32>,
+    /// Two revisions with one build differ in these, so these change nothing.
+    neutral: bool,
+    ln_rates: Vec<f64>,
+    noise: Fired,
+}
+
+/// A class's share of the belief.
+#[derive(Debug, Clone)]
+pub(crate) struct Share {
+    pub(crate) weight: f64,
+    /// Belief over the grid of rates, if one of the class is guilty.
+    pub(crate) rates: Vec<f64>,
+    pub(crate) noise: Fired,
+}
+
+/// The weight, before any run, that the range itself is wrong: the failure is in every revision.
+const EVERYWHERE: f64 = 0.01;
+
+/// A search under way: what was tested, and what follows.
+#[derive(Debug, Clone)]
+pub struct Search {
+    pub(crate) history: Arc<History>,
+    pub(crate) config: Config,
+    pub(crate) units: Vec<Unit>,
+    pub(crate) unit_of: Vec<Option<usize>>,
+    pub(crate) skipped: BTreeSet<Node>,
+    /// The first class stands for "everywhere" and has no members.
+    pub(crate) classes: Vec<Class>,
+    pub(crate) shares: Vec<Share>,
+    by_signature: HashMap<String, usize>,
+    signatures: HashMap<Node, String>,
+}
+
+impl Search {
+    /// A search that knows nothing but the range.
+    #[must_use]
+    pub fn new(history: Arc<History>, config: Config) -> Search {
+        let everywhere = Class::new(Set::default(), &history);
+        let everyone = Class::new(Set::full(history.suspects()), &history);
+        let unit_of = vec![None; history.nodes()];
+        let mut search = Search {
+            history,
+            config,
+            units: Vec::new(),
+            unit_of,
+            skipped: BTreeSet::new(),
+            classes: vec![everywhere, everyone],
+            shares: Vec::new(),
+            by_signature: HashMap::new(),
+            signatures: HashMap::new(),
+        };
+        search.weigh();
+        search
+    }
+
+    /// The history searched.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// How it searches.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Replaces the assumed costs by measured ones.
+    pub fn set_costs(&mut self, costs: Costs) {
+        self.config.costs = costs;
+    }
+
+    /// The end of the range that fails.
+    #[must_use]
+    pub fn failing_end(&self) -> Node {
+        match self.config.sense {
+            Sense::Introduced => self.history.tip(),
+            Sense::Mended => self.history.base(),
+        }
+    }
+
+    /// The end of the range that does not fail.
+    #[must_use]
+    pub fn sound_end(&self) -> Node {
+        match self.config.sense {
+            Sense::Introduced => self.history.base(),
+            Sense::Mended => self.history.tip(),
+        }
+    }
+
+    /// Tells what `node` builds to. An equal signature means an equal build: all that is known of
+    /// one is known of the other, and what lies between them changed nothing.
+    ///
+    /// Gives the revision that had the signature first, when it was another.
+    pub fn built(&mut self, node: Node, signature: &str) -> Option<Node> {
+        self.signatures.insert(node, signature.to_owned());
+        let known = self.by_signature.get(signature).copied();
+        let unit = match (self.unit_of[node], known) {
+            (Some(unit), _) => unit,
+            (None, Some(unit)) => self.join(node, unit),
+            (None, None) => self.open(node),
+        };
+        self.by_signature.entry(signature.to_owned()).or_insert(unit);
+        let first = self.units[unit].nodes[0];
+        (first != node).then_some(first)
+    }
+
+    /// The signature of a revision, where its build is known.
+    #[must_use]
+    pub fn signature(&self, node: Node) -> Option<&str> {
+        self.signatures.get(&node).map(String::as_str)
+    }
+
+    /// Whether a build of `node` exists, by itself or by an equal signature.
+    #[must_use]
+    pub fn is_built(&self, node: Node) -> bool {
+        self.unit_of[node].is_some()
+    }
+
+    /// What the runs of a revision's build came to.
+    #[must_use]
+    pub fn tally(&self, node: Node) -> Tally {
+        self.unit_of[node].map_or(Tally::default(), |unit| self.units[unit].tally)
+    }
+
+    /// Adds the outcome of runs of a revision.
+    pub fn record(&mut self, node: Node, more: Tally) {
+        let unit = self.unit_of[node].unwrap_or_else(|| self.open(node));
+        let it = &mut self.units[unit];
+        it.rounds += u32::from(more.ok + more.hit > 0);
+        it.rounds_hit += u32::from(more.hit > 0);
+        it.tally.add(more);
+        let fired = it.tally.fired();
+        let new: Vec<f64> = GRID.iter().map(|rate| rate.ln_likelihood(fired)).collect();
+        for class in &mut self.classes {
+            if class.bug_in[unit] {
+                let steps = new.iter().zip(&it.ln_bug);
+                for (sum, (new, old)) in class.ln_rates.iter_mut().zip(steps) {
+                    *sum += new - old;
+                }
+            } else {
+                class.noise.hit += more.hit;
+                class.noise.ok += more.ok;
+            }
+        }
+        it.ln_bug = new;
+        it.silent_once = GRID.iter().map(|rate| rate.silent_again(fired, 1)).collect();
+        self.weigh();
+    }
+
+    /// Marks a revision as one that cannot be tested.
+    pub fn skip(&mut self, node: Node) {
+        self.skipped.insert(node);
+    }
+
+    /// Runs so far.
+    #[must_use]
+    pub fn runs(&self) -> u32 {
+        self.units.iter().map(|unit| unit.tally.runs()).sum()
+    }
+
+    /// The probability that the failure is in every revision, so that the range is wrong.
+    #[must_use]
+    pub fn everywhere(&self) -> f64 {
+        self.shares[0].weight
+    }
+
+    /// Every suspect's probability.
+    #[must_use]
+    pub fn posterior(&self) -> Vec<f64> {
+        let mut all = vec![0.0; self.history.suspects()];
+        for (class, share) in self.classes.iter().zip(&self.shares) {
+            for member in class.members.iter() {
+                all[member] = share.weight / class.size as f64;
+            }
+        }
+        all
+    }
+
+    /// The likeliest suspect and its probability.
+    #[must_use]
+    pub fn top(&self) -> (Node, f64) {
+        let each = self.classes.iter().zip(&self.shares).filter(|(class, _)| class.size > 0);
+        let best = each
+            .map(|(class, share)| (class, share.weight / class.size as f64))
+            .max_by(|a, b| a.1.total_cmp(&b.1));
+        best.and_then(|(class, weight)| Some((class.members.iter().next()?, weight)))
+            .unwrap_or((self.history.tip(), 0.0))
+    }
+
+    /// The probability that the rate differs between revisions.
+    #[must_use]
+    pub fn drift(&self) -> f64 {
+        let drifting = |share: &Share| {
+            let points = GRID.iter().zip(&share.rates).filter(|(rate, _)| !rate.is_constant());
+            share.weight * points.map(|(_, weight)| weight).sum::<f64>()
+        };
+        self.shares.iter().map(drifting).sum()
+    }
+
+    /// The expected rate at which the bug fires, over revisions that have it.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        let mean = |share: &Share| {
+            let points = GRID.iter().zip(&share.rates);
+            share.weight * points.map(|(rate, weight)| rate.mean * weight).sum::<f64>()
+        };
+        self.shares.iter().map(mean).sum()
+    }
+
+    fn open(&mut self, node: Node) -> usize {
+        let unit = self.units.len();
+        self.split(node);
+        for class in &mut self.classes {
+            let has = class.members.iter().next().map(|one| self.history.contains(node, one));
+            let mended = self.config.sense == Sense::Mended;
+            class.bug_in.push(has.is_none_or(|has| has != mended));
+        }
+        self.units.push(Unit {
+            nodes: vec![node],
+            tally: Tally::default(),
+            rounds_hit: 0,
+            rounds: 0,
+            ln_bug: vec![0.0; GRID.len()],
+            silent_once: GRID.iter().map(|rate| 1.0 - rate.mean).collect(),
+        });
+        self.unit_of[node] = Some(unit);
+        self.weigh();
+        unit
+    }
+
+    fn join(&mut self, node: Node, unit: usize) -> usize {
+        self.split(node);
+        let first = self.units[unit].nodes[0];
+        for class in &mut self.classes {
+            if let Some(one) = class.members.iter().next() {
+                class.neutral |=
+                    self.history.contains(node, one) != self.history.contains(first, one);
+            }
+        }
+        self.units[unit].nodes.push(node);
+        self.unit_of[node] = Some(unit);
+        self.weigh();
+        unit
+    }
+
+    /// Splits every class into those that `node` contains and the rest.
+    fn split(&mut self, node: Node) {
+        let ancestors = self.history.ancestors(node);
+        for at in 0..self.classes.len() {
+            let class = &self.classes[at];
+            let inside = class.within[node] as usize;
+            if inside == 0 || inside == class.size {
+                continue;
+            }
+            let (members, rest) = class.members.split(ancestors);
+            let mut part = class.clone();
+            part.settle(members, &self.history);
+            let rest_within: Vec<u32> =
+                class.within.iter().zip(&part.within).map(|(all, some)| all - some).collect();
+            let class = &mut self.classes[at];
+            class.size -= inside;
+            class.members = rest;
+            class.within = rest_within;
+            self.classes.push(part);
+        }
+    }
+
+    /// Works the belief out anew from the classes' sums.
+    fn weigh(&mut self) {
+        let others = self.others();
+        // What a class weighs apart from its rates, and the most its rates can add: enough to see
+        // which classes need no closer look.
+        let outline = |class: &Class| {
+            if class.neutral {
+                return (f64::NEG_INFINITY, f64::NEG_INFINITY);
+            }
+            let other: f64 = others
+                .iter()
+                .map(|&(unit, bug, sound)| if class.bug_in[unit] { bug } else { sound })
+                .sum();
+            let best = class.ln_rates.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            (self.ln_prior(class) + ln_noise(class.noise) + other, best)
+        };
+        let outlines: Vec<(f64, f64)> = self.classes.iter().map(outline).collect();
+        let most = outlines.iter().map(|(rest, best)| rest + best).fold(f64::NEG_INFINITY, f64::max);
+        let mut shares: Vec<Share> = Vec::with_capacity(self.classes.len());
+        for (class, (rest, best)) in self.classes.iter().zip(outlines) {
+            let mut share = Share { weight: 0.0, rates: Vec::new(), noise: class.noise };
+            if rest + best > most - HOPELESS {
+                share.rates = class.ln_rates.iter().map(|ln| (ln - best).exp()).collect();
+                let sum: f64 = share.rates.iter().sum();
+                share.rates.iter_mut().for_each(|weight| *weight /= sum);
+                share.weight = (rest + best - most).exp() * sum;
+            }
+            shares.push(share);
+        }
+        let all: f64 = shares.iter().map(|share| share.weight).sum();
+        shares.iter_mut().for_each(|share| share.weight /= all);
+        self.shares = shares;
+    }
+
+    fn ln_prior(&self, class: &Class) -> f64 {
+        let prior = match class.size {
+            0 => EVERYWHERE,
+            size => (1.0 - EVERYWHERE) * size as f64 / self.history.suspects() as f64,
+        };
+        prior.ln()
+    }
+
+    /// For each unit that failed with other titles, what that says with and without the bug.
+    ///
+    /// Other failures happen at a common rate everywhere. Now and then a revision has one of its
+    /// own; a little more often it is the bug in another guise.
+    fn others(&self) -> Vec<(usize, f64, f64)> {
+        const GUISE: f64 = 0.05;
+        const OWN: f64 = 0.01;
+        let seen: u32 = self.units.iter().map(|unit| unit.tally.other).sum();
+        let runs: u32 = self.units.iter().map(|u| u.tally.other + u.tally.ok + u.tally.hit).sum();
+        let rate = (0.5 + f64::from(seen)) / (10.0 + f64::from(runs));
+        let with = |(at, unit): (usize, &Unit)| {
+            let (other, rest) = (unit.tally.other, unit.tally.ok + unit.tally.hit);
+            let common = rate.powf(f64::from(other)) * (1.0 - rate).powf(f64::from(rest));
+            let local = crate::rates::ln_gamma(f64::from(other) + 1.0)
+                + crate::rates::ln_gamma(f64::from(rest) + 1.0)
+                - crate::rates::ln_gamma(f64::from(other + rest) + 2.0);
+            let mix = |weight: f64| ((1.0 - weight) * common + weight * local.exp()).ln();
+            (at, mix(GUISE), mix(OWN))
+        };
+        let units = self.units.iter().enumerate().filter(|(_, unit)| unit.tally.other > 0);
+        units.map(with).collect()
+    }
+}
+
+/// A class this far behind, as a logarithm, weighs nothing: about 1e-14.
+const HOPELESS: f64 = 32.0;
+
+/// A mass of the belief too small to matter.
+pub(crate) const NEGLIGIBLE: f64 = 1e-6;
+
+impl Class {
+    fn new(members: Set, history: &History) -> Class {
+        let mut class = Class {
+            members: Set::default(),
+            size: 0,
+            bug_in: Vec::new(),
+            within: vec![0; history.nodes()],
+            neutral: false,
+            ln_rates: GRID.iter().map(|rate| rate.ln_prior).collect(),
+            noise: Fired::default(),
+        };
+        class.settle(members, history);
+        class
+    }
+
+    fn settle(&mut self, members: Set, history: &History) {
+        self.size = members.len();
+        let span = members.span();
+        let fresh = self.members.len() == 0;
+        for (node, within) in self.within.iter_mut().enumerate() {
+            // A node that holds none of the class before it was split holds none now.
+            if *within > 0 || fresh {
+                *within = u32::try_from(members.count_common(history.ancestors(node), &span))
+                    .unwrap_or(u32::MAX);
+            }
+        }
+        self.members = members;
+    }
+}
