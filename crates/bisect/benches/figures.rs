@@ -15,7 +15,12 @@ fn main() {
     let history = Arc::new(History::line(7000));
     for rate in rates {
         let start = std::time::Instant::now();
-        let config = Config { mode, ..Config::default() };
+        let noise = if same > 0.0 || std::env::var("UNTITLED").is_ok() {
+            ringfence_bisect::UNTITLED
+        } else {
+            ringfence_bisect::TITLED
+        };
+        let config = Config { mode, noise, ..Config::default() };
         let (mut right, mut wrong, mut claimed, mut beyond, mut seconds, mut builds, mut rounds) =
             (0, 0, 0.0, 0u64, 0.0, 0u64, 0u64);
         for trial in 0..trials {
@@ -31,12 +36,9 @@ fn main() {
                 signature: &|n| Some(format!("{n}")),
             };
             let it = play(&world, &config, &mut random);
-            match it.end {
-                End::Culprit { node, confidence } => {
-                    claimed += confidence;
-                    if node == culprit { right += 1 } else { wrong += 1 }
-                }
-                _ => {}
+            if let End::Culprit { node, confidence } = it.end {
+                claimed += confidence;
+                if node == culprit { right += 1 } else { wrong += 1 }
             }
             beyond += u64::from(it.runs - it.first_runs.min(it.runs));
             seconds += it.seconds;

@@ -5,8 +5,8 @@
 //! round: its runs go to one revision or are shared between two, whichever pays.
 
 use crate::history::Node;
-use crate::rates::{Fired, GRID, ln_noise};
-use crate::search::{Mode, NEGLIGIBLE, Search};
+use crate::rates::{silent_with, silent_without};
+use crate::search::{Mode, NEGLIGIBLE, Search, Sense};
 
 /// Runs of one revision, as part of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,6 @@ struct Live {
     each: f64,
     bug: f64,
     sound: f64,
-    /// The weight of rates that differ between revisions.
-    drift: f64,
 }
 
 /// Entropy of a coin, in bits.
@@ -39,13 +37,14 @@ const LIVE: f64 = 1e-4;
 
 /// What a run of a new build costs in frugal mode: runs are what counts, but of two revisions that
 /// teach alike the one that is built already is taken.
-static FRUGAL_BUILD_: std::sync::LazyLock<f64> = std::sync::LazyLock::new(|| crate::rates::env("FB", 1.05));
+const FRUGAL_BUILD: f64 = 1.05;
 
 /// The best step, or none when no test can tell anything.
 pub(crate) fn choose(search: &Search) -> Option<Vec<Probe>> {
     match search.config.mode {
         Mode::Frugal => {
-            let (node, _) = best(search, 1, |node| if search.is_built(node) { 1.0 } else { *FRUGAL_BUILD_ })?;
+            let (node, _) =
+                best(search, 1, |node| if search.is_built(node) { 1.0 } else { FRUGAL_BUILD })?;
             Some(vec![Probe { node, runs: 1 }])
         }
         Mode::Clock => round(search),
@@ -53,18 +52,15 @@ pub(crate) fn choose(search: &Search) -> Option<Vec<Probe>> {
 }
 
 fn live(search: &Search, runs: u32) -> Vec<Live> {
-    let silence: Vec<f64> =
-        GRID.iter().map(|rate| rate.ln_likelihood(Fired { hit: 0, ok: runs }).exp()).collect();
-    let shares = search.shares.iter().zip(&search.classes).enumerate();
-    shares
-        .filter(|(_, (share, _))| share.weight > LIVE)
-        .map(|(at, (share, class))| Live {
+    let classes = search.classes.iter().enumerate();
+    classes
+        .filter(|(_, class)| class.weight > LIVE)
+        .map(|(at, class)| Live {
             at,
-            weight: share.weight,
-            each: share.weight / class.size.max(1) as f64,
-            bug: share.rates.iter().zip(&silence).map(|(w, s)| w * s).sum(),
-            sound: silent_without(share.noise, runs),
-            drift: drift(&share.rates),
+            weight: class.weight,
+            each: class.weight / class.size.max(1) as f64,
+            bug: silent_with(class.bug, runs),
+            sound: silent_without(class.noise, runs, search.config.noise),
         })
         .collect()
 }
@@ -89,73 +85,15 @@ fn candidates(search: &Search, live: &[Live]) -> Vec<Node> {
     all
 }
 
-fn drift(rates: &[f64]) -> f64 {
-    GRID.iter().zip(rates).filter(|(rate, _)| !rate.is_constant()).map(|(_, weight)| weight).sum()
-}
-
-fn silent_without(noise: Fired, runs: u32) -> f64 {
-    (ln_noise(Fired { ok: noise.ok + runs, ..noise }) - ln_noise(noise)).exp()
-}
-
-/// The chance that `runs` runs of a tested build stay silent if the class is guilty.
-///
-/// Only where revisions differ do the build's own runs matter more than everybody's.
-fn silent_again(search: &Search, class: &Live, unit: usize, runs: u32) -> f64 {
-    if class.drift < 0.05 {
-        return class.bug;
+/// The mass of a class under which `node` has the bug.
+fn bug_mass(search: &Search, class: &Live, node: Node) -> f64 {
+    let it = &search.classes[class.at];
+    let held = f64::from(it.within[node]) * class.each;
+    match (it.size, search.config.sense) {
+        (0, _) => class.weight,
+        (_, Sense::Introduced) => held,
+        (_, Sense::Mended) => class.weight - held,
     }
-    let class = class.at;
-    if runs == 1 {
-        return dot(&search.shares[class].rates, &search.units[unit].silent_once);
-    }
-    let seen = search.units[unit].tally.fired();
-    let more = Fired { hit: 0, ok: runs };
-    let rates = GRID.iter().zip(&search.shares[class].rates);
-    rates.filter(|(_, w)| **w > 1e-7).map(|(rate, w)| w * rate.silent_again(seen, more.ok)).sum()
-}
-
-/// The sum of products, in four lanes so that the compiler may use wide registers.
-fn dot(left: &[f64], right: &[f64]) -> f64 {
-    let mut lanes = [0.0; 4];
-    for (left, right) in left.as_chunks::<4>().0.iter().zip(right.as_chunks::<4>().0) {
-        for lane in 0..4 {
-            lanes[lane] += left[lane] * right[lane];
-        }
-    }
-    lanes.iter().sum()
-}
-
-/// For every class the mass that `node` holds, how many runs stay silent, and the doubt that
-/// would remain: sums that make the information of a single probe.
-fn information(search: &Search, live: &[Live], node: Node, runs: u32) -> f64 {
-    let mended = search.config.sense == crate::search::Sense::Mended;
-    let held = |class: &Live| f64::from(search.classes[class.at].within[node]) * class.each;
-    let (inside, all) = live.iter().fold((0.0, 0.0), |(inside, all), class| {
-        let whole = if search.classes[class.at].size == 0 { 0.0 } else { class.weight };
-        (inside + held(class), all + whole)
-    });
-    let base = live.iter().find(|class| search.classes[class.at].size == 0);
-    if (inside <= LIVE || inside >= all - LIVE) && base.is_none() {
-        return 0.0;
-    }
-    let unit = search.unit_of[node];
-    let (mut silent, mut doubt) = (0.0, 0.0);
-    for class in live {
-        let held = f64::from(search.classes[class.at].within[node]) * class.each;
-        let bug_mass = match search.classes[class.at].size {
-            0 => class.weight,
-            _ if mended => class.weight - held,
-            _ => held,
-        };
-        let bug = match unit {
-            Some(unit) if bug_mass > 0.0 => silent_again(search, class, unit, runs),
-            _ => class.bug,
-        };
-        let sound_mass = class.weight - bug_mass;
-        silent += bug_mass * bug + sound_mass * class.sound;
-        doubt += bug_mass * entropy(bug) + sound_mass * entropy(class.sound);
-    }
-    entropy(silent) - doubt
 }
 
 /// The single revision with the most information per cost, and its value.
@@ -163,32 +101,16 @@ fn best(search: &Search, runs: u32, cost: impl Fn(Node) -> f64) -> Option<(Node,
     let live = live(search, runs);
     let bits: Vec<(f64, f64)> =
         live.iter().map(|class| (entropy(class.bug), entropy(class.sound))).collect();
-    let mended = search.config.sense == crate::search::Sense::Mended;
     let mut found: Option<(Node, f64)> = None;
     for node in candidates(search, &live) {
-        let information = if search.is_built(node) {
-            information(search, &live, node, runs)
-        } else {
-            let (mut silent, mut doubt, mut inside, mut all) = (0.0, 0.0, 0.0, 0.0);
-            for (class, bits) in live.iter().zip(&bits) {
-                let held = f64::from(search.classes[class.at].within[node]) * class.each;
-                let bug_mass = match search.classes[class.at].size {
-                    0 => class.weight,
-                    _ if mended => class.weight - held,
-                    _ => held,
-                };
-                let sound_mass = class.weight - bug_mass;
-                silent += bug_mass * class.bug + sound_mass * class.sound;
-                doubt += bug_mass * bits.0 + sound_mass * bits.1;
-                inside += held;
-                all += class.weight;
-            }
-            if inside <= NEGLIGIBLE || inside >= all - NEGLIGIBLE {
-                continue;
-            }
-            entropy(silent) - doubt
-        };
-        let value = information * testable(search, node) / cost(node);
+        let (mut silent, mut doubt) = (0.0, 0.0);
+        for (class, bits) in live.iter().zip(&bits) {
+            let with = bug_mass(search, class, node);
+            let without = class.weight - with;
+            silent += with * class.bug + without * class.sound;
+            doubt += with * bits.0 + without * bits.1;
+        }
+        let value = (entropy(silent) - doubt) * testable(search, node) / cost(node);
         if value > 1e-9 && found.is_none_or(|(_, best)| value > best) {
             found = Some((node, value));
         }
@@ -205,28 +127,43 @@ fn testable(search: &Search, node: Node) -> f64 {
     search.skipped.iter().map(near).product()
 }
 
-fn step_cost(search: &Search, nodes: &[Node]) -> f64 {
+fn step_cost(search: &Search, nodes: &[Node], runs: u32) -> f64 {
     let builds = nodes.iter().filter(|node| !search.is_built(**node)).count();
-    search.config.costs.round + builds as f64 * search.config.costs.build
+    let waves = runs.div_ceil(search.config.at_once.max(1));
+    f64::from(waves) * search.config.costs.wave + builds as f64 * search.config.costs.build
 }
 
-/// A round's plan: all runs on one revision, or half of them on each of two.
+/// A round's plan: some waves of runs of one revision, or half a round on each of two.
 fn round(search: &Search) -> Option<Vec<Probe>> {
     let batch = search.config.batch;
-    let (node, value) = best(search, batch, |node| step_cost(search, &[node]))?;
-    let alone = vec![Probe { node, runs: batch }];
+    let at_once = search.config.at_once.clamp(1, batch);
+    let mut found: (Vec<Probe>, f64) = (Vec::new(), 0.0);
+    let mut runs = at_once;
+    loop {
+        if let Some((node, value)) = best(search, runs, |node| step_cost(search, &[node], runs))
+            && value > found.1
+        {
+            found = (vec![Probe { node, runs }], value);
+        }
+        if runs >= batch {
+            break;
+        }
+        runs = (runs * 2).min(batch);
+    }
+    if found.0.is_empty() {
+        return None;
+    }
     if batch < 2 {
-        return Some(alone);
+        return Some(found.0);
     }
     let halves = [batch - batch / 2, batch / 2];
     let live = live(search, halves[1]);
     let pool = pool(search, &live);
-    let mut found = (alone, value);
     for (at, &one) in pool.iter().enumerate() {
         for &two in &pool[at + 1..] {
-            let bits = joint(search, &live, [one, two], halves);
+            let bits = joint(search, &live, [one, two]);
             let likely = testable(search, one) * testable(search, two);
-            let value = bits * likely / step_cost(search, &[one, two]);
+            let value = bits * likely / step_cost(search, &[one, two], batch);
             if value > found.1 {
                 let pair = [one, two].into_iter().zip(halves);
                 found = (pair.map(|(node, runs)| Probe { node, runs }).collect(), value);
@@ -257,29 +194,32 @@ fn pool(search: &Search, live: &[Live]) -> Vec<Node> {
     }
     let mut pool: Vec<Node> = nearest.into_iter().filter_map(|(_, node)| node).collect();
     let firsts = search.units.iter().map(|unit| unit.nodes[0]);
-    pool.extend(firsts.filter(|node| {
-        !search.skipped.contains(node) && information(search, live, *node, 1) > 1e-4
-    }));
+    pool.extend(
+        firsts.filter(|node| !search.skipped.contains(node) && undecided(search, live, *node)),
+    );
     pool
 }
 
+/// Whether some live class has the bug at `node` and another has not.
+fn undecided(search: &Search, live: &[Live], node: Node) -> bool {
+    let with: f64 = live.iter().map(|class| bug_mass(search, class, node)).sum();
+    let all: f64 = live.iter().map(|class| class.weight).sum();
+    with > LIVE && with < all - LIVE
+}
+
 /// Information of two probes taken together.
-fn joint(search: &Search, live: &[Live], nodes: [Node; 2], runs: [u32; 2]) -> f64 {
-    let mended = search.config.sense == crate::search::Sense::Mended;
+fn joint(search: &Search, live: &[Live], nodes: [Node; 2]) -> f64 {
+    let mended = search.config.sense == Sense::Mended;
     let mut outcome = [0.0; 4];
     let mut doubt = 0.0;
     for class in live {
         let it = &search.classes[class.at];
-        let silent = |which: usize, bug: bool| match (bug, search.unit_of[nodes[which]]) {
-            (false, _) => class.sound,
-            (true, Some(unit)) => silent_again(search, class, unit, runs[which]),
-            (true, None) => class.bug,
-        };
+        let silent = |bug: bool| if bug { class.bug } else { class.sound };
         for (bugs, mass) in patterns(search, it, class, nodes, mended) {
             if mass <= 0.0 {
                 continue;
             }
-            let [one, two] = [silent(0, bugs[0]), silent(1, bugs[1])];
+            let [one, two] = [silent(bugs[0]), silent(bugs[1])];
             let chances =
                 [one * two, one * (1.0 - two), (1.0 - one) * two, (1.0 - one) * (1.0 - two)];
             for (sum, chance) in outcome.iter_mut().zip(chances) {

@@ -27,15 +27,38 @@
 //! assert!(matches!(end, End::Culprit { node: 70, .. }));
 //! ```
 
+mod book;
 mod choose;
+mod doubt;
+mod drive;
+mod error;
 mod history;
+mod job;
+mod journal;
+pub mod log;
+mod mend;
 mod next;
+mod range;
 mod rates;
+mod releases;
+pub mod replay;
 mod search;
 mod set;
+mod shell;
 pub mod sim;
+mod titles;
+mod trees;
+mod verdict;
 
+pub use book::{Book, Record};
 pub use choose::Probe;
+pub use doubt::Drift;
+pub use drive::{Finished, News, bisect};
+pub use error::Error;
 pub use history::{History, Node};
+pub use job::{Job, TitleOf};
 pub use next::{End, Step, Why};
-pub use search::{Config, Costs, Mode, Search, Sense, Tally};
+pub use range::Range;
+pub use search::{Config, Costs, Mode, Search, Sense, TITLED, Tally, UNTITLED};
+pub use titles::Titles;
+pub use verdict::{UNTITLED_FAILURE, Verdict};

@@ -40,6 +40,10 @@ pub enum Why {
     OutOfRuns,
 }
 
+/// From this probability on the likeliest suspect is put to the proof: runs that the proof needs
+/// anyway also teach the rate, which makes what is left cheaper.
+const LIKELY: f64 = 0.85;
+
 impl Search {
     /// The next step. The only place that decides what is tested, when to stop and what to claim.
     #[must_use]
@@ -50,18 +54,34 @@ impl Search {
         if self.everywhere() >= self.config.confidence {
             return Step::Done(End::FailsEverywhere);
         }
-        let (node, confidence) = self.top();
+        let (node, belief) = self.top();
         let spent = self.runs() >= self.config.max_runs;
-        if confidence >= self.config.confidence {
-            let proof = if crate::rates::env("NOPROOF", 0.0) > 0.0 { vec![] } else { self.proof(node) };
+        if belief >= self.config.confidence {
+            let confidence = self.confidence();
+            let mut proof = self.proof(node);
+            if proof.is_empty() && confidence < self.config.confidence {
+                proof = self.against_doubt(node);
+            }
             return match proof.is_empty() {
+                true if confidence < self.config.confidence => {
+                    Step::Done(End::Undecided(Why::Untestable))
+                }
                 true => Step::Done(End::Culprit { node, confidence }),
                 false if spent => Step::Done(End::Undecided(Why::OutOfRuns)),
                 false => Step::Test(proof),
             };
         }
+        if self.inseparable().is_some() {
+            return Step::Done(End::Undecided(Why::Untestable));
+        }
         if spent {
             return Step::Done(End::Undecided(Why::OutOfRuns));
+        }
+        if belief >= LIKELY {
+            let proof = self.proof(node);
+            if !proof.is_empty() {
+                return Step::Test(proof);
+            }
         }
         match choose(self) {
             Some(probes) => Step::Test(probes),

@@ -1,104 +1,114 @@
-//! What is believed about the rates before and after seeing runs.
+//! What is believed about rates before and after seeing runs.
 //!
-//! A test of a revision that has the bug fires with a rate nobody knows. Most often it is one rate
-//! for all revisions; sometimes it changes along the history. Both are covered by one family: each
-//! revision's rate is drawn from a Beta distribution with mean `mean` and strength `strength`,
-//! where an infinite strength means one rate for all. A grid over both carries the belief, so that
-//! no step needs more than sums.
+//! A test of a revision that has the bug fires with a rate nobody knows. The search takes it to be
+//! one rate for all revisions, with a Beta belief, which needs nothing but the sums of runs. That
+//! belief is doubted where a claim hangs on it (see `doubt`), because rates do change along a
+//! history.
 //!
 //! On a revision without the bug a run of the right title should not happen at all; with a small
 //! weight it happens at some small rate (a title that other bugs share, a test that fails by
 //! itself).
 
-use std::sync::LazyLock;
-
-/// One point of the grid.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rate {
-    /// Mean rate over revisions.
-    pub(crate) mean: f64,
-    /// How alike revisions are: the number of runs the mean is worth; infinite for one rate.
-    pub(crate) strength: f64,
-    /// Logarithm of the weight before any run.
-    pub(crate) ln_prior: f64,
-}
-
-/// Runs of one build that say something: the bug fired, or nothing happened.
+/// Runs that say something: the bug fired, or nothing happened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Fired {
     pub(crate) hit: u32,
     pub(crate) ok: u32,
 }
 
-const MEANS: usize = 40;
+/// The belief in a rate before any run, Beta(`FIRES`, `STAYS`): Jeffreys' prior weighted by the
+/// rate, for a failure that fires often is the likelier to have been met and kept.
+const FIRES: f64 = 1.5;
+const STAYS: f64 = 0.5;
 
-/// Strengths and their weights: one rate for all is by far the likeliest, and a rate that jumps
-/// freely is the rarest. The weights are what the drift figures of the bench were made with.
-const STRENGTHS: [(f64, f64); 4] =
-    [(f64::INFINITY, 0.975), (30.0, 0.01), (6.0, 0.01), (1.5, 0.005)];
-
-/// The weight that a run of the right title can happen without the bug.
-static NOISE_WEIGHT_: LazyLock<f64> = LazyLock::new(|| env("TN", 0.05));
-pub(crate) fn env(n: &str, d: f64) -> f64 { std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d) }
 /// Where it can, its rate is Beta(1, this): 5% on average.
 const NOISE_BETA: f64 = 20.0;
 
-pub(crate) static GRID: LazyLock<Vec<Rate>> = LazyLock::new(|| {
-    let mut grid = Vec::with_capacity(MEANS * STRENGTHS.len());
-    let d = env("TD", 1.0);
-    for (strength, weight) in STRENGTHS {
-        let weight = if strength.is_infinite() { weight } else { weight * d };
-        if weight == 0.0 { continue; }
-        for at in 0..MEANS {
-            // Equal steps of the arcsine are Jeffreys' prior of a rate.
-            let angle = (at as f64 + 0.5) / MEANS as f64 * std::f64::consts::FRAC_PI_2;
-            let mean = angle.sin().powi(2);
-            // A bug that fires less than once in a hundred runs is seldom bisected at all.
-            let rare = (mean / (mean + env("TR", 0.01))).max(0.05) * mean.powf(env("TP", 0.0));
-            let known = env("KNOWN", 0.0);
-            if known > 0.0 && at > 0 { break; }
-            let mean = if known > 0.0 { known } else { mean };
-            grid.push(Rate { mean, strength, ln_prior: (weight * rare).ln() });
-        }
-    }
-    let all: f64 = grid.iter().map(|rate| rate.ln_prior.exp()).sum();
-    for rate in &mut grid {
-        rate.ln_prior -= all.ln();
-    }
-    grid
-});
+/// The lowest rate that a claim must rule out where rates are seen to change.
+const RARE: f64 = 0.006;
+/// Points, even in the logarithm, between that and 1.
+const POINTS: u32 = 24;
 
-impl Rate {
-    /// Whether this point stands for one rate at all revisions.
-    pub(crate) fn is_constant(&self) -> bool {
-        self.strength.is_infinite()
-    }
+/// Logarithm of the probability of these runs, in this order, at one unknown rate.
+pub(crate) fn ln_bug(runs: Fired) -> f64 {
+    let (a, b) = (FIRES, STAYS);
+    ln_rising(a, runs.hit) + ln_rising(b, runs.ok) - ln_rising(a + b, runs.hit + runs.ok)
+}
 
-    /// Logarithm of the probability of these runs, in this order, on a revision with the bug.
-    pub(crate) fn ln_likelihood(&self, runs: Fired) -> f64 {
-        self.ln_more(Fired::default(), runs)
-    }
+/// The chance that `runs` more runs at that rate all stay silent.
+pub(crate) fn silent_with(seen: Fired, runs: u32) -> f64 {
+    silent(FIRES + f64::from(seen.hit), STAYS + f64::from(seen.ok), runs)
+}
 
-    /// The same for `more` runs of a build that `seen` is known of.
-    pub(crate) fn ln_more(&self, seen: Fired, more: Fired) -> f64 {
-        let (hit, ok) = (f64::from(more.hit), f64::from(more.ok));
-        if self.is_constant() {
-            return hit * self.mean.ln() + ok * (1.0 - self.mean).ln();
-        }
-        let a = self.mean * self.strength + f64::from(seen.hit);
-        let b = (1.0 - self.mean) * self.strength + f64::from(seen.ok);
-        ln_rising(a, more.hit) + ln_rising(b, more.ok) - ln_rising(a + b, more.hit + more.ok)
-    }
+/// The expected rate after these runs.
+pub(crate) fn rate(seen: Fired) -> f64 {
+    (FIRES + f64::from(seen.hit)) / (FIRES + STAYS + f64::from(seen.hit + seen.ok))
+}
 
-    /// The chance that `runs` more runs of a build stay silent.
-    pub(crate) fn silent_again(&self, seen: Fired, runs: u32) -> f64 {
-        if self.is_constant() {
-            return (1.0 - self.mean).powi(runs.cast_signed());
-        }
-        let b = (1.0 - self.mean) * self.strength + f64::from(seen.ok);
-        let all = self.strength + f64::from(seen.hit + seen.ok);
-        (0..runs).map(|i| (b + f64::from(i)) / (all + f64::from(i))).product()
+fn silent(fires: f64, stays: f64, runs: u32) -> f64 {
+    (0..runs).map(|i| (stays + f64::from(i)) / (fires + stays + f64::from(i))).product()
+}
+
+/// Logarithm of the probability of these runs on revisions without the bug.
+///
+/// `weight` is the belief that they can happen at all.
+pub(crate) fn ln_noise(runs: Fired, weight: f64) -> f64 {
+    let quiet = if runs.hit == 0 { 1.0 - weight } else { 0.0 };
+    (quiet + weight * ln_noisy(runs).exp()).ln()
+}
+
+/// The chance that `runs` more runs on revisions without the bug all stay silent.
+pub(crate) fn silent_without(seen: Fired, runs: u32, weight: f64) -> f64 {
+    if seen.hit > 0 {
+        let stays = NOISE_BETA + f64::from(seen.ok);
+        return silent(1.0 + f64::from(seen.hit), stays, runs);
     }
+    (ln_noise(Fired { ok: seen.ok + runs, ..seen }, weight) - ln_noise(seen, weight)).exp()
+}
+
+/// The same under the belief that noise is there.
+fn ln_noisy(runs: Fired) -> f64 {
+    ln_rising(1.0, runs.hit) + ln_rising(NOISE_BETA, runs.ok)
+        - ln_rising(1.0 + NOISE_BETA, runs.hit + runs.ok)
+}
+
+/// The chance that `runs` runs stay silent at a rate that may be anything down to one in
+/// 1 / [`RARE`] runs, each order of magnitude alike.
+pub(crate) fn silent_at_any_rate(runs: u32) -> f64 {
+    let point = |i: u32| RARE.powf(1.0 - (f64::from(i) + 0.5) / f64::from(POINTS));
+    (0..POINTS).map(|i| (1.0 - point(i)).powf(f64::from(runs))).sum::<f64>() / f64::from(POINTS)
+}
+
+/// How many silent runs make [`silent_at_any_rate`] no more than `chance`.
+pub(crate) fn runs_to_rule_out(chance: f64) -> u32 {
+    let (mut low, mut high) = (0, 1 << 14);
+    while low < high {
+        let middle = (low + high) / 2;
+        if silent_at_any_rate(middle) <= chance { high = middle } else { low = middle + 1 }
+    }
+    low
+}
+
+/// The probability that rates differ between these builds, all of which have the bug.
+///
+/// Weighs "each has its own rate" against "all have one".
+pub(crate) fn differing(builds: &[Fired]) -> f64 {
+    /// The weight of differing rates before any run.
+    const DIFFERING: f64 = 0.01;
+    let mut all = Fired::default();
+    let mut own = 0.0;
+    for build in builds {
+        own += ln_flat(*build);
+        all.hit += build.hit;
+        all.ok += build.ok;
+    }
+    let odds = (own - ln_flat(all)).min(500.0).exp() * DIFFERING / (1.0 - DIFFERING);
+    odds / (1.0 + odds)
+}
+
+/// Jeffreys' prior alone, for comparing rates with each other.
+fn ln_flat(runs: Fired) -> f64 {
+    ln_rising(0.5, runs.hit) + ln_rising(0.5, runs.ok) - ln_rising(1.0, runs.hit + runs.ok)
 }
 
 /// `ln(a (a+1) ... (a+n-1))`.
@@ -124,19 +134,6 @@ pub(crate) fn ln_gamma(x: f64) -> f64 {
     (x - 0.5) * x.ln() - x + 0.5 * (2.0 * std::f64::consts::PI).ln() + series - shift.ln()
 }
 
-/// Logarithm of the probability of these runs on revisions without the bug.
-pub(crate) fn ln_noise(runs: Fired) -> f64 {
-    let nw = *NOISE_WEIGHT_;
-    let silent = if runs.hit == 0 { 1.0 - nw } else { 0.0 };
-    (silent + nw * ln_noisy(runs).exp()).ln()
-}
-
-/// The same under the belief that noise is there.
-fn ln_noisy(runs: Fired) -> f64 {
-    ln_rising(1.0, runs.hit) + ln_rising(NOISE_BETA, runs.ok)
-        - ln_rising(1.0 + NOISE_BETA, runs.hit + runs.ok)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,21 +146,29 @@ mod tests {
     }
 
     #[test]
-    fn chances_of_all_outcomes_add_up() {
-        for rate in GRID.iter() {
-            let chance = |hit| rate.ln_likelihood(Fired { hit, ok: 1 - hit }).exp();
-            assert!((chance(0) + chance(1) - 1.0).abs() < 1e-9);
-            assert!((chance(0) - rate.silent_again(Fired::default(), 1)).abs() < 1e-9);
-        }
+    fn silence_is_the_ratio_of_likelihoods() {
+        let seen = Fired { hit: 5, ok: 9 };
+        let more = Fired { ok: 9 + 7, ..seen };
+        assert!((silent_with(seen, 7) - (ln_bug(more) - ln_bug(seen)).exp()).abs() < 1e-9);
+        assert!(
+            (silent_without(seen, 7, 0.1) - (ln_noise(more, 0.1) - ln_noise(seen, 0.1)).exp())
+                .abs()
+                < 1e-9
+        );
     }
 
     #[test]
-    fn a_longer_row_of_runs_is_the_product_of_its_steps() {
-        for rate in GRID.iter().step_by(7) {
-            let whole = rate.ln_likelihood(Fired { hit: 12, ok: 30 });
-            let seen = Fired { hit: 5, ok: 9 };
-            let parts = rate.ln_likelihood(seen) + rate.ln_more(seen, Fired { hit: 7, ok: 21 });
-            assert!((whole - parts).abs() < 1e-7, "{rate:?}");
-        }
+    fn rates_that_differ_are_seen_and_others_are_not() {
+        let of = |hit, ok| Fired { hit, ok };
+        assert!(differing(&[of(20, 0), of(10, 0), of(3, 7)]) > 0.99);
+        assert!(differing(&[of(6, 14), of(3, 7), of(2, 8), of(4, 6)]) < 0.01);
+        assert!(differing(&[of(20, 0), of(10, 0), of(8, 0)]) < 0.01);
+    }
+
+    #[test]
+    fn ruling_out_a_rare_rate_takes_hundreds_of_runs() {
+        let runs = runs_to_rule_out(0.01);
+        assert!((200..500).contains(&runs), "{runs}");
+        assert!(silent_at_any_rate(runs) <= 0.01 && silent_at_any_rate(runs - 1) > 0.01);
     }
 }

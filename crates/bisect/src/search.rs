@@ -5,7 +5,7 @@
 //! and not the number of commits.
 
 use crate::history::{History, Node};
-use crate::rates::{Fired, GRID, ln_noise};
+use crate::rates::{Fired, ln_bug, ln_noise};
 use crate::set::Set;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -35,8 +35,8 @@ pub enum Mode {
 pub struct Costs {
     /// One build.
     pub build: f64,
-    /// One round of up to [`Config::batch`] runs at once.
-    pub round: f64,
+    /// One wave of up to [`Config::at_once`] runs.
+    pub wave: f64,
 }
 
 /// How to search.
@@ -50,13 +50,23 @@ pub struct Config {
     pub confidence: f64,
     /// Runs of the failing end of the range before anything else.
     pub first_runs: u32,
-    /// Runs in a round.
+    /// The most runs in a round.
     pub batch: u32,
+    /// How many runs go on at the same time.
+    pub at_once: u32,
     /// What a step costs.
     pub costs: Costs,
+    /// The belief, before any run, that the bug's title can come up without the bug: small where
+    /// titles are read from the output, larger where a failure is only an exit code.
+    pub noise: f64,
     /// The search ends undecided after this many runs.
     pub max_runs: u32,
 }
+
+/// [`Config::noise`] where titles tell failures apart.
+pub const TITLED: f64 = 0.001;
+/// [`Config::noise`] where they do not.
+pub const UNTITLED: f64 = 0.2;
 
 impl Default for Config {
     fn default() -> Config {
@@ -66,7 +76,9 @@ impl Default for Config {
             confidence: 0.99,
             first_runs: 20,
             batch: 10,
-            costs: Costs { build: 417.0, round: 540.0 },
+            at_once: 10,
+            costs: Costs { build: 417.0, wave: 540.0 },
+            noise: TITLED,
             max_runs: 3000,
         }
     }
@@ -113,9 +125,6 @@ pub(crate) struct Unit {
     /// Rounds in which it fired, and rounds that said anything.
     pub(crate) rounds_hit: u32,
     pub(crate) rounds: u32,
-    ln_bug: Vec<f64>,
-    /// For each point of the grid, the chance that one more run stays silent.
-    pub(crate) silent_once: Vec<f64>,
 }
 
 /// Suspects that no test so far tells apart.
@@ -129,17 +138,11 @@ pub(crate) struct Class {
     pub(crate) within: Vec<u32>,
     /// Two revisions with one build differ in these, so these change nothing.
     neutral: bool,
-    ln_rates: Vec<f64>,
-    noise: Fired,
-}
-
-/// A class's share of the belief.
-#[derive(Debug, Clone)]
-pub(crate) struct Share {
-    pub(crate) weight: f64,
-    /// Belief over the grid of rates, if one of the class is guilty.
-    pub(crate) rates: Vec<f64>,
+    /// If one of the class is guilty: the runs of revisions that have the bug, and of the rest.
+    pub(crate) bug: Fired,
     pub(crate) noise: Fired,
+    /// The class's part of the belief.
+    pub(crate) weight: f64,
 }
 
 /// The weight, before any run, that the range itself is wrong: the failure is in every revision.
@@ -155,7 +158,6 @@ pub struct Search {
     pub(crate) skipped: BTreeSet<Node>,
     /// The first class stands for "everywhere" and has no members.
     pub(crate) classes: Vec<Class>,
-    pub(crate) shares: Vec<Share>,
     by_signature: HashMap<String, usize>,
     signatures: HashMap<Node, String>,
 }
@@ -174,7 +176,6 @@ impl Search {
             unit_of,
             skipped: BTreeSet::new(),
             classes: vec![everywhere, everyone],
-            shares: Vec::new(),
             by_signature: HashMap::new(),
             signatures: HashMap::new(),
         };
@@ -259,21 +260,11 @@ impl Search {
         it.rounds += u32::from(more.ok + more.hit > 0);
         it.rounds_hit += u32::from(more.hit > 0);
         it.tally.add(more);
-        let fired = it.tally.fired();
-        let new: Vec<f64> = GRID.iter().map(|rate| rate.ln_likelihood(fired)).collect();
         for class in &mut self.classes {
-            if class.bug_in[unit] {
-                let steps = new.iter().zip(&it.ln_bug);
-                for (sum, (new, old)) in class.ln_rates.iter_mut().zip(steps) {
-                    *sum += new - old;
-                }
-            } else {
-                class.noise.hit += more.hit;
-                class.noise.ok += more.ok;
-            }
+            let runs = if class.bug_in[unit] { &mut class.bug } else { &mut class.noise };
+            runs.hit += more.hit;
+            runs.ok += more.ok;
         }
-        it.ln_bug = new;
-        it.silent_once = GRID.iter().map(|rate| rate.silent_again(fired, 1)).collect();
         self.weigh();
     }
 
@@ -291,50 +282,48 @@ impl Search {
     /// The probability that the failure is in every revision, so that the range is wrong.
     #[must_use]
     pub fn everywhere(&self) -> f64 {
-        self.shares[0].weight
+        self.classes[0].weight
     }
 
     /// Every suspect's probability.
     #[must_use]
     pub fn posterior(&self) -> Vec<f64> {
         let mut all = vec![0.0; self.history.suspects()];
-        for (class, share) in self.classes.iter().zip(&self.shares) {
+        for class in &self.classes {
             for member in class.members.iter() {
-                all[member] = share.weight / class.size as f64;
+                all[member] = class.weight / class.size as f64;
             }
         }
         all
     }
 
-    /// The likeliest suspect and its probability.
+    /// The likeliest suspect and its probability, as long as there is one rate.
     #[must_use]
     pub fn top(&self) -> (Node, f64) {
-        let each = self.classes.iter().zip(&self.shares).filter(|(class, _)| class.size > 0);
+        let each = self.classes.iter().filter(|class| class.size > 0);
         let best = each
-            .map(|(class, share)| (class, share.weight / class.size as f64))
+            .map(|class| (class, class.weight / class.size as f64))
             .max_by(|a, b| a.1.total_cmp(&b.1));
         best.and_then(|(class, weight)| Some((class.members.iter().next()?, weight)))
             .unwrap_or((self.history.tip(), 0.0))
     }
 
-    /// The probability that the rate differs between revisions.
+    /// The suspects that no revision left to test could tell apart, if the answer is among them.
     #[must_use]
-    pub fn drift(&self) -> f64 {
-        let drifting = |share: &Share| {
-            let points = GRID.iter().zip(&share.rates).filter(|(rate, _)| !rate.is_constant());
-            share.weight * points.map(|(_, weight)| weight).sum::<f64>()
+    pub fn inseparable(&self) -> Option<Vec<Node>> {
+        let class = self.classes.iter().find(|class| class.weight >= self.config.confidence)?;
+        let splits = |node: &Node| {
+            let held = class.within[*node] as usize;
+            held > 0 && held < class.size && !self.skipped.contains(node)
         };
-        self.shares.iter().map(drifting).sum()
+        let hidden = class.size > 1 && !class.members.iter().any(|node| splits(&node));
+        hidden.then(|| class.members.iter().collect())
     }
 
     /// The expected rate at which the bug fires, over revisions that have it.
     #[must_use]
     pub fn rate(&self) -> f64 {
-        let mean = |share: &Share| {
-            let points = GRID.iter().zip(&share.rates);
-            share.weight * points.map(|(rate, weight)| rate.mean * weight).sum::<f64>()
-        };
-        self.shares.iter().map(mean).sum()
+        self.classes.iter().map(|class| class.weight * crate::rates::rate(class.bug)).sum()
     }
 
     fn open(&mut self, node: Node) -> usize {
@@ -350,8 +339,6 @@ impl Search {
             tally: Tally::default(),
             rounds_hit: 0,
             rounds: 0,
-            ln_bug: vec![0.0; GRID.len()],
-            silent_once: GRID.iter().map(|rate| 1.0 - rate.mean).collect(),
         });
         self.unit_of[node] = Some(unit);
         self.weigh();
@@ -398,35 +385,24 @@ impl Search {
     /// Works the belief out anew from the classes' sums.
     fn weigh(&mut self) {
         let others = self.others();
-        // What a class weighs apart from its rates, and the most its rates can add: enough to see
-        // which classes need no closer look.
-        let outline = |class: &Class| {
+        let ln_weight = |class: &Class| {
             if class.neutral {
-                return (f64::NEG_INFINITY, f64::NEG_INFINITY);
+                return f64::NEG_INFINITY;
             }
-            let other: f64 = others
-                .iter()
-                .map(|&(unit, bug, sound)| if class.bug_in[unit] { bug } else { sound })
-                .sum();
-            let best = class.ln_rates.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            (self.ln_prior(class) + ln_noise(class.noise) + other, best)
+            let sides = others.iter();
+            let other: f64 =
+                sides.map(|&(u, bug, ok)| if class.bug_in[u] { bug } else { ok }).sum();
+            self.ln_prior(class)
+                + ln_bug(class.bug)
+                + ln_noise(class.noise, self.config.noise)
+                + other
         };
-        let outlines: Vec<(f64, f64)> = self.classes.iter().map(outline).collect();
-        let most = outlines.iter().map(|(rest, best)| rest + best).fold(f64::NEG_INFINITY, f64::max);
-        let mut shares: Vec<Share> = Vec::with_capacity(self.classes.len());
-        for (class, (rest, best)) in self.classes.iter().zip(outlines) {
-            let mut share = Share { weight: 0.0, rates: Vec::new(), noise: class.noise };
-            if rest + best > most - HOPELESS {
-                share.rates = class.ln_rates.iter().map(|ln| (ln - best).exp()).collect();
-                let sum: f64 = share.rates.iter().sum();
-                share.rates.iter_mut().for_each(|weight| *weight /= sum);
-                share.weight = (rest + best - most).exp() * sum;
-            }
-            shares.push(share);
+        let lns: Vec<f64> = self.classes.iter().map(ln_weight).collect();
+        let most = lns.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let all: f64 = lns.iter().map(|ln| (ln - most).exp()).sum();
+        for (class, ln) in self.classes.iter_mut().zip(lns) {
+            class.weight = (ln - most).exp() / all;
         }
-        let all: f64 = shares.iter().map(|share| share.weight).sum();
-        shares.iter_mut().for_each(|share| share.weight /= all);
-        self.shares = shares;
     }
 
     fn ln_prior(&self, class: &Class) -> f64 {
@@ -461,9 +437,6 @@ impl Search {
     }
 }
 
-/// A class this far behind, as a logarithm, weighs nothing: about 1e-14.
-const HOPELESS: f64 = 32.0;
-
 /// A mass of the belief too small to matter.
 pub(crate) const NEGLIGIBLE: f64 = 1e-6;
 
@@ -475,8 +448,9 @@ impl Class {
             bug_in: Vec::new(),
             within: vec![0; history.nodes()],
             neutral: false,
-            ln_rates: GRID.iter().map(|rate| rate.ln_prior).collect(),
+            bug: Fired::default(),
             noise: Fired::default(),
+            weight: 0.0,
         };
         class.settle(members, history);
         class

@@ -69,13 +69,9 @@ pub fn play(world: &World<'_>, config: &Config, random: &mut Random) -> Trial {
             }
             Step::Test(probes) => probes,
         };
-        if std::env::var("TRACE").is_ok() {
-            let h: f64 = search.posterior().iter().filter(|p| **p > 0.0).map(|p| -p * p.log2()).sum();
-            println!("T {} {:.3} {:.4} {:.4} {}", trial.runs, h, search.top().1, search.rate(), probes[0].node as i64 - world.culprit as i64);
-        }
         let checks = [search.failing_end(), search.sound_end()];
         let checking = probes.iter().all(|probe| checks.contains(&probe.node)) && trial.rounds == 0;
-        let mut ran = false;
+        let mut ran = 0;
         for probe in &probes {
             if !search.is_built(probe.node) {
                 trial.builds += u32::from(!checking);
@@ -92,11 +88,11 @@ pub fn play(world: &World<'_>, config: &Config, random: &mut Random) -> Trial {
             let tally = run(world, config.sense, probe.node, probe.runs, random);
             trial.runs += tally.runs();
             search.record(probe.node, tally);
-            ran = true;
+            ran += tally.runs();
         }
-        if ran && !checking {
+        if ran > 0 && !checking {
             trial.rounds += 1;
-            trial.seconds += config.costs.round;
+            trial.seconds += config.costs.wave * f64::from(ran.div_ceil(config.at_once));
         }
     }
     trial.truth = search.posterior()[world.culprit];
