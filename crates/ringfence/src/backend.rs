@@ -5,9 +5,11 @@ use crate::config::{self, Backend};
 use crate::{raw, window};
 use ringfence_abi::{Errno, Result};
 use ringfence_host::{Os, fault, signal};
-use ringfence_uring::{Engine, Stats};
+use ringfence_uring::{Engine, Ring, Stats};
+use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicPtr};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64};
 
 /// The engine of this process. A forked child leaks its parent's, whose threads it does not have.
 static ENGINE: AtomicPtr<Engine<Os>> = AtomicPtr::new(std::ptr::null_mut());
@@ -15,16 +17,31 @@ static ENGINE: AtomicPtr<Engine<Os>> = AtomicPtr::new(std::ptr::null_mut());
 /// Calls go to the kernel; only the interception is measured.
 static THROUGH: AtomicBool = AtomicBool::new(false);
 
+/// Calls that the kernel served, by kind: setup, enter, register.
+static PASSED: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// The ring that a thread used last.
+struct Last {
+    fd: i32,
+    /// The engine's epoch when it was looked up; while that stands, the descriptor names it.
+    epoch: u64,
+    ring: Arc<Ring<Os>>,
+}
+
+thread_local! {
+    static LAST: Cell<Option<Last>> = const { Cell::new(None) };
+}
+
 /// A ring has been made.
 static ANY_RING: AtomicBool = AtomicBool::new(false);
 
 /// Makes the engine ready; to be called once, when signals are intercepted.
 pub(crate) fn start() {
     THROUGH.store(config::get().backend == Backend::Through, Relaxed);
-    fault::set_handled();
     signal::set_blocking_call(window::wait);
+    crate::signal::own();
+    fault::set_handled();
     let engine = Engine::new(Os);
-    engine.trust_closes();
     ENGINE.store(Box::into_raw(Box::new(engine)), Release);
 }
 
@@ -44,6 +61,7 @@ fn answer(result: Result<u32>) -> i64 {
 #[inline]
 pub(crate) fn serve(number: i64, args: [u64; 6]) -> i64 {
     if THROUGH.load(Relaxed) {
+        PASSED[(number - libc::SYS_io_uring_setup) as usize].fetch_add(1, Relaxed);
         let waits = number == libc::SYS_io_uring_enter;
         return if waits { window::wait(number, &args) } else { raw::call(number, args) };
     }
@@ -51,7 +69,7 @@ pub(crate) fn serve(number: i64, args: [u64; 6]) -> i64 {
     let [fd, a, b, c, d, e] = args;
     match number {
         libc::SYS_io_uring_enter => {
-            answer(engine.enter(fd as i32, a as u32, b as u32, c as u32, d, e))
+            answer(enter(engine, fd as i32, a as u32, b as u32, c as u32, d, e))
         }
         libc::SYS_io_uring_register => answer(engine.register(fd as i32, a as u32, b, c as u32)),
         _ => {
@@ -61,9 +79,50 @@ pub(crate) fn serve(number: i64, args: [u64; 6]) -> i64 {
     }
 }
 
+/// `io_uring_enter`, on the thread's last ring without a look-up.
+#[inline]
+fn enter(
+    engine: &Engine<Os>,
+    fd: i32,
+    to_submit: u32,
+    min_complete: u32,
+    flags: u32,
+    arg: u64,
+    argsz: u64,
+) -> Result<u32> {
+    let by_fd = flags & ringfence_abi::IORING_ENTER_REGISTERED_RING == 0;
+    let epoch = engine.epoch();
+    // Taken out while it is in use: a signal handler that comes here meanwhile finds none.
+    let last = LAST.try_with(Cell::take).ok().flatten();
+    let last = last.filter(|last| last.fd == fd && last.epoch == epoch).or_else(|| {
+        let ring = engine.ring(fd)?;
+        Some(Last { fd, epoch, ring })
+    });
+    match last {
+        Some(last) if by_fd => {
+            let result = last.ring.enter(to_submit, min_complete, flags, arg, argsz);
+            let _ = LAST.try_with(|cell| cell.set(Some(last)));
+            result
+        }
+        _ => engine.enter(fd, to_submit, min_complete, flags, arg, argsz),
+    }
+}
+
 /// What the engine has done so far.
 pub(crate) fn stats() -> Option<Stats> {
     engine().map(Engine::stats)
+}
+
+/// How often setup, enter and register went through to the kernel, if that is where they go.
+pub(crate) fn passed() -> Option<[u64; 3]> {
+    THROUGH.load(Relaxed).then(|| [0, 1, 2].map(|kind: usize| PASSED[kind].load(Relaxed)))
+}
+
+/// Says whether all closes are made through libc, and so told of.
+pub(crate) fn trust_closes(trusted: bool) {
+    if let Some(engine) = engine() {
+        engine.trust_closes(trusted);
+    }
 }
 
 /// Whether there may be a ring, so that hooks have something to look for.
@@ -108,7 +167,7 @@ pub(crate) fn fork_child() {
     ANY_RING.store(false, Relaxed);
     if let Some(engine) = engine() {
         let own = engine.after_fork();
-        own.trust_closes();
+        own.trust_closes(crate::init::closes_are_seen());
         ENGINE.swap(Box::into_raw(Box::new(own)), AcqRel);
     }
 }

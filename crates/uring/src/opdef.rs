@@ -34,6 +34,8 @@ pub(crate) const BUFFER_SELECT: u8 = 1 << 3;
 pub(crate) const CAN_WORK: u8 = 1 << 4;
 /// Its work may take long: no bound on such workers.
 pub(crate) const UNBOUNDED: u8 = 1 << 5;
+/// It looks at its file before it goes to a worker: what waits for readiness blocks none.
+pub(crate) const LOOKS_FIRST: u8 = 1 << 6;
 
 /// One row.
 pub(crate) struct OpDef<H: Host> {
@@ -109,7 +111,7 @@ impl<H: Host> Table<H> {
     }
 
     const FILE: u8 = NEEDS_FILE;
-    const RW: u8 = NEEDS_FILE | IOPRIO | IOPOLL;
+    const RW: u8 = NEEDS_FILE | IOPRIO | IOPOLL | LOOKS_FIRST;
     const NET: u8 = NEEDS_FILE | IOPRIO | UNBOUNDED;
 
     const ROWS: &'static [Option<OpDef<H>>; Op::COUNT] = &[
@@ -176,7 +178,10 @@ impl<H: Host> Table<H> {
         ),
         row(Op::Close, 0, ops::close::prep, ops::close::issue),
         row(Op::FilesUpdate, 0, ops::files_update::prep, ops::files_update::issue),
-        Some(def(Op::Statx, 0, ops::fs::prep_statx, ops::fs::issue_statx).work(ops::fs::statx)),
+        Some(
+            def(Op::Statx, LOOKS_FIRST, ops::fs::prep_statx, ops::fs::issue_statx)
+                .work(ops::fs::statx),
+        ),
         Some(
             def(Op::Read, Self::RW | BUFFER_SELECT, ops::rw::prep, ops::rw::read)
                 .work(ops::rw::work_read)

@@ -124,6 +124,9 @@ impl<H: Host> Ring<H> {
             req.force_async = true;
             req.polled = false;
             sub.ready.push_back(req);
+        } else if errno == Errno::EPERM && req.sqe.opcode == Op::PollAdd as u8 {
+            // What never blocks for readiness has no other events to wait for.
+            self.complete(sub, req, Errno::EINVAL.as_result());
         } else {
             self.complete(sub, req, errno.as_result());
         }

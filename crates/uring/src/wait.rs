@@ -162,7 +162,9 @@ impl<H: Host> Ring<H> {
     fn wait(self: &Arc<Self>, want: u32, limits: Limits) -> Result<()> {
         let undriven = self.undriven.fetch_add(1, Ordering::Relaxed);
         let (mut ready, timeouts) = self.look();
-        if ready >= want && undriven < UNDRIVEN_MAX && !self.has_task_work.load(Ordering::Acquire) {
+        // A wait for nothing is a wish to see what has happened.
+        let skips = want > 0 && undriven < UNDRIVEN_MAX;
+        if ready >= want && skips && !self.has_task_work.load(Ordering::Acquire) {
             return Ok(());
         }
         self.undriven.store(0, Ordering::Relaxed);
@@ -184,6 +186,9 @@ impl<H: Host> Ring<H> {
 
     /// Completions in the ring, what overflowed moved into it, and the count of fired timeouts.
     fn look(&self) -> (u32, u32) {
+        if let Some(look) = self.view.look(&self.shm, &self.layout) {
+            return look;
+        }
         let mut cq = self.cq.lock();
         if cq.has_overflow() {
             cq.flush_overflow(&self.shm, &self.layout);

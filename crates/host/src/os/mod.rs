@@ -41,8 +41,10 @@ fn epoll_pwait(epfd: i32, events: &mut [Event], timeout: Option<u64>, mask: u64)
     signal::blocking(libc::SYS_epoll_pwait, [epfd as u64, at, room, millis as u64, mask, 8])
 }
 
-/// All signals but the two that glibc keeps for set*id and thread cancellation.
-const ENGINE_THREAD_MASK: u64 = !((1 << 31) | (1 << 32));
+/// All signals but the two that glibc keeps for set*id and thread cancellation, and those of a
+/// fault: a copy from a bad address is mended by their handler, and a blocked one kills.
+const ENGINE_THREAD_MASK: u64 =
+    !((1 << 31) | (1 << 32) | (1 << (libc::SIGSEGV - 1)) | (1 << (libc::SIGBUS - 1)));
 
 /// Sets the calling thread's signal mask and returns the one before.
 fn swap_mask(mask: u64) -> u64 {
@@ -56,7 +58,7 @@ fn swap_mask(mask: u64) -> u64 {
         0,
     ];
     let _ = syscall(libc::SYS_rt_sigprocmask, args);
-    std::hint::black_box(old)
+    old
 }
 
 thread_local! {
@@ -132,12 +134,21 @@ impl Host for Os {
         id
     }
 
+    fn cpus(&self) -> u32 {
+        // SAFETY: a question to libc without pointers.
+        unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.max(1) as u32
+    }
+
     fn forked(&self) {
         THREAD_ID.set(0);
     }
 
     fn ring_memory(&self, size: u64) -> Result<RingMemory> {
         ring_memory::create(size)
+    }
+
+    fn release_fd(&self) -> Option<i32> {
+        ring_memory::release_fd()
     }
 
     fn private_fds(&self) -> Vec<i32> {
