@@ -1,0 +1,3 @@
+//! The half that asks a repository: everything here runs git, nothing here decides.
+
+pub mod index;
