@@ -13,9 +13,17 @@
 //! assert_eq!(found[0].id, "baf10564fbb66ea222");
 //! ```
 
+pub mod category;
+pub mod danger;
 pub mod diff;
+pub mod facts;
 pub mod fingerprint;
 pub mod merge;
 pub mod message;
+pub mod names;
+pub mod presence;
 pub mod repo;
+pub mod settled;
+pub mod tags;
 pub mod there;
+pub mod verdict;

@@ -101,6 +101,13 @@ pub fn carry(base: &[u8], ours: &[u8], theirs: &[u8]) -> Merged {
     out.merged
 }
 
+/// For each line of `before` the number of the line of `after` that it became; `None` for the
+/// lines that went away.
+#[must_use]
+pub fn align_lines(before: &[&str], after: &[&str]) -> Vec<Option<usize>> {
+    chunk::align(before, after)
+}
+
 /// Builds the result line by line.
 struct Writer {
     merged: Merged,
