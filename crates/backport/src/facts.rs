@@ -202,6 +202,8 @@ pub struct Branch {
     pub build: Option<Run>,
     /// The tests with the change, where a command was given.
     pub test: Option<Run>,
+    /// Evidence of the build and the tests.
+    pub runs_by: Vec<usize>,
     /// The change as it goes on to the branch; several patches with prerequisites.
     pub patches: Vec<BackportPatch>,
     /// `git range-diff` of the fix against its backport.
@@ -223,6 +225,11 @@ pub struct BackportPatch {
     pub body: String,
     /// `git diff --stat`.
     pub stat: String,
-    /// The diff against the branch.
-    pub diff: String,
+    /// The diff against the branch, byte for byte.
+    #[serde(serialize_with = "as_text")]
+    pub diff: Vec<u8>,
+}
+
+fn as_text<S: serde::Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&String::from_utf8_lossy(bytes))
 }

@@ -176,7 +176,7 @@ fn resolve(texts: &Side3<'_>, chunk: &Chunk) -> Option<Resolved> {
         let lines = theirs.iter().map(|line| line.to_vec()).collect();
         return Some(Resolved { lines, steps: vec![(Rung::Spacing, 0)] });
     }
-    edits::carry_edits(base, ours, theirs).or_else(|| tokens::merge_words(base, ours, theirs))
+    edits::carry_edits(base, ours, theirs)
 }
 
 #[cfg(test)]

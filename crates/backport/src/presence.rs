@@ -81,17 +81,16 @@ impl Seen {
             (Some(removed), Some(added)) if added >= 0.99 && removed == 0.0 => Presence::Fixed,
             (None, Some(added)) if added >= 0.99 => Presence::Fixed,
             (Some(removed), _) if removed > 0.0 => Presence::Unclear,
-            (Some(_), _) => {
-                let context = share(self.context).unwrap_or(0.0);
-                if function && context >= 0.5 { Presence::Unclear } else { Presence::Absent }
+            // A function of that name, or much of the surroundings: it may be there in other words.
+            (Some(_), _) if function || share(self.context).is_some_and(|part| part >= 0.5) => {
+                Presence::Unclear
             }
+            (Some(_), _) => Presence::Absent,
             // Only additions: the place they go to is what is there or not.
             (None, _) => match share(self.context) {
                 Some(context) if context >= 0.5 => Presence::Present,
-                Some(context) if context > 0.0 || function => Presence::Unclear,
-                None if function => Presence::Unclear,
-                None => Presence::Unclear,
-                Some(_) => Presence::Absent,
+                Some(0.0) if !function => Presence::Absent,
+                _ => Presence::Unclear,
             },
         }
     }

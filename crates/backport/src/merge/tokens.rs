@@ -7,6 +7,9 @@ use imara_diff::Algorithm;
 /// Longer stretches than this many lines are no word-level question any more.
 const LINES_MAX: usize = 24;
 
+/// Versions that share fewer of their words than this are different statements, not versions.
+const ALIKE: f64 = 0.5;
+
 /// Merges the words of three versions; `None` when both sides changed the same words.
 pub(super) fn merge_words(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]]) -> Option<Resolved> {
     let sides = [base, ours, theirs];
@@ -17,6 +20,9 @@ pub(super) fn merge_words(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]]) -> O
     let [base, ours, theirs] = [words(&base), words(&ours), words(&theirs)];
     let to_ours = align_with(Algorithm::Myers, &base, &ours);
     let to_theirs = align_with(Algorithm::Myers, &base, &theirs);
+    if alike(&base, &ours, &to_ours) < ALIKE || alike(&base, &theirs, &to_theirs) < ALIKE {
+        return None;
+    }
     let mut out: Vec<u8> = Vec::new();
     let (mut b, mut o, mut t) = (0, 0, 0);
     for at in 0..=base.len() {
@@ -44,6 +50,15 @@ pub(super) fn merge_words(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]]) -> O
     }
     let lines = out.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
     Some(Resolved { lines, steps: vec![(Rung::Words, 0)] })
+}
+
+/// The share of words, brackets and blanks aside, that two versions have in common.
+fn alike(before: &[&[u8]], after: &[&[u8]], map: &[Option<usize>]) -> f64 {
+    let word = |token: &&&[u8]| token[0].is_ascii_alphanumeric() || token[0] == b'_';
+    let count = |tokens: &[&[u8]]| tokens.iter().filter(word).count();
+    let kept = before.iter().zip(map).filter(|(token, to)| to.is_some() && word(token)).count();
+    let all = count(before) + count(after);
+    if all == 0 { 0.0 } else { 2.0 * kept as f64 / all as f64 }
 }
 
 /// Cuts a text into words, runs of blanks, and single other characters.

@@ -63,6 +63,23 @@ impl Record {
         Ok((id, output))
     }
 
+    /// Runs git again even if it ran before: for commands that change the scratch repository.
+    ///
+    /// # Errors
+    ///
+    /// When git cannot be started.
+    pub fn git_anew(
+        &mut self,
+        args: &[&str],
+        input: Option<&str>,
+    ) -> Result<(usize, Output), Error> {
+        let argv: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let output = self.repo.call(args, input.unwrap_or_default().as_bytes())?;
+        let status = output.code.unwrap_or(128);
+        let id = self.keep(argv, input.map(str::to_owned), None, status, &output.stdout);
+        Ok((id, output))
+    }
+
     /// Keeps the answer of a command that was run elsewhere.
     pub fn keep(
         &mut self,
