@@ -1,0 +1,46 @@
+//! Real io_uring programs, run where io_uring is refused, with ringfence and without.
+//!
+//! The programs come from the distribution and are fetched and built when first needed; none is
+//! kept in this tree. Each runs in a seccomp refusal, so that nothing can fall through to the
+//! kernel's io_uring unseen.
+
+mod apt;
+mod expected;
+mod host;
+mod launch;
+mod liburing;
+mod place;
+mod runner;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Real io_uring programs, run where io_uring is refused.
+#[derive(Parser)]
+#[command(name = "clients", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run liburing's own test programs and compare with the expected results
+    Liburing(liburing::Args),
+    /// Become a program that is refused io_uring, as in a container
+    Launch(launch::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Liburing(args) => liburing::run(&args),
+        Command::Launch(args) => launch::run(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("clients: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

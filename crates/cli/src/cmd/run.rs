@@ -1,0 +1,106 @@
+//! `ringfence run`: prepare the environment, then become the program.
+
+use crate::exit::{self, Failure};
+use crate::preload;
+use crate::program::{self, Program};
+use anyhow::Result;
+use clap::ValueEnum;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Run a program with io_uring and Linux AIO in user space
+///
+/// Sets LD_PRELOAD and becomes the program: process id, terminal, signals and exit status are the
+/// program's. Each option may be given by its environment variable instead, and
+/// `LD_PRELOAD=.../libringfence.so CMD` with those variables does the same.
+#[derive(clap::Args)]
+#[command(override_usage = "ringfence run [OPTIONS] [--] CMD [ARGS]...")]
+pub(crate) struct Args {
+    /// Who serves io_uring; auto leaves it to the kernel where the kernel grants it
+    #[arg(long, env = "RINGFENCE_BACKEND", value_enum, default_value_t = Backend::Auto)]
+    backend: Backend,
+
+    /// How raw system calls are intercepted; auto takes the first that works here
+    #[arg(long, env = "RINGFENCE_TIER", value_enum, default_value_t = Tier::Auto)]
+    tier: Tier,
+
+    /// Print a summary on stderr at exit, or write it as JSON to FILE
+    #[arg(long, env = "RINGFENCE_STATS", value_name = "FILE", num_args = 0..=1,
+          require_equals = true, default_missing_value = "-")]
+    stats: Option<String>,
+
+    /// What the library says on stderr
+    #[arg(long, env = "RINGFENCE_LOG", value_enum, default_value_t = Log::Error)]
+    log: Log,
+
+    /// The program and its arguments
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
+    command: Vec<OsString>,
+}
+
+/// Who serves io_uring.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Backend {
+    Auto,
+    User,
+    Kernel,
+}
+
+/// The ways to intercept, cheapest first.
+#[derive(Clone, Copy, ValueEnum)]
+enum Tier {
+    Auto,
+    Symbols,
+    Patch,
+    Sud,
+    Seccomp,
+}
+
+/// Levels of the library's log.
+#[derive(Clone, Copy, ValueEnum)]
+enum Log {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let path = program::resolve(&args.command[0])?;
+    let mut settings = vec![
+        ("RINGFENCE_BACKEND", OsString::from(name(args.backend))),
+        ("RINGFENCE_TIER", name(args.tier).into()),
+        ("RINGFENCE_LOG", name(args.log).into()),
+    ];
+    if let Some(stats) = args.stats {
+        settings.push(("RINGFENCE_STATS", stats.into()));
+    }
+    // With the kernel's io_uring wanted there is nothing to intercept, so nothing can stand in the way.
+    if args.backend != Backend::Kernel {
+        let program = Program::examine(&path)?;
+        if let Some(obstacle) = program.obstacle() {
+            let image = program.image.display();
+            let message = match program.scripts.first() {
+                Some(script) => format!("{}: run by {image}: {obstacle}", script.display()),
+                None => format!("{image}: {obstacle}"),
+            };
+            return Err(Failure::new(exit::CANNOT_RUN, message).into());
+        }
+        settings.push(("LD_PRELOAD", preload::list(&preload::library()?, &program)?));
+    }
+    let error = crate::sys::become_program(&path, &args.command, &settings);
+    let message = format!("{}: {error}", path.display());
+    Err(Failure::new(exit::CANNOT_RUN, message).into())
+}
+
+/// The word that the command line and the environment variable use for a value.
+fn name(value: impl ValueEnum) -> String {
+    value.to_possible_value().expect("no value is hidden").get_name().to_owned()
+}

@@ -1,0 +1,111 @@
+//! The demonstration: a program that is refused io_uring fails, and works under ringfence.
+//!
+//! The refusal is real: a seccomp filter on the thread that starts the program, which the program
+//! inherits and cannot take off, so that nothing can fall through to the kernel's io_uring.
+
+use anyhow::{Context, Result, bail};
+use ringfence_refusal::{Answer, refuse_io_uring};
+use serde_json::{Map, Value};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const PROGRAM: &str = "ringfence-demo";
+/// Where the program may stand, from the directory of this binary.
+const PLACES: &[&str] = &[".", "../libexec/ringfence"];
+/// Bytes to copy: no multiple of a page, so that the last block is a short one.
+const LENGTH: usize = 16 * 1024 * 1024 + 4321;
+
+/// What was shown.
+pub(crate) struct Shown {
+    /// What the program said when it was refused.
+    pub(crate) refusal: String,
+    /// Bytes that it copied under ringfence, and that were compared.
+    pub(crate) bytes_copied: u64,
+    /// TCP echoes that it served under ringfence, each checked by its client.
+    pub(crate) echoes: u64,
+    /// Operations that the engine completed, by name.
+    pub(crate) operations: Map<String, Value>,
+}
+
+/// Shows it; every claim is checked.
+///
+/// # Errors
+/// Something that was to be shown is not so: the program works though refused, or not under
+/// ringfence, or what it copied differs.
+pub(crate) fn show() -> Result<Shown> {
+    let directory = tempfile::Builder::new().prefix("ringfence-demo-").tempdir()?;
+    let [source, copy, stats] = ["source", "copy", "stats"].map(|name| directory.path().join(name));
+    let content = noise(LENGTH);
+    std::fs::File::create(&source)?.write_all(&content)?;
+    let program = program()?;
+    let refusal = refused(Command::new(&program).arg(&source).arg(&copy))?;
+
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["run", "--backend=user"]).arg(format!("--stats={}", stats.display()));
+    let done = under_ringfence(command.arg("--").arg(&program).arg(&source).arg(&copy))?;
+    if std::fs::read(&copy)? != content {
+        bail!("the copy differs from its source");
+    }
+    let figure = |key: &str| done[key].as_u64().with_context(|| format!("{PROGRAM}: no {key}"));
+    let stats = std::fs::read(&stats).context("the library wrote no statistics")?;
+    let stats: Value = serde_json::from_slice(&stats).context("the library's statistics")?;
+    let operations = stats["operations"].as_object().context("statistics without operations")?;
+    Ok(Shown {
+        refusal,
+        bytes_copied: figure("bytes_copied")?,
+        echoes: figure("echoes")?,
+        operations: operations.clone(),
+    })
+}
+
+/// Runs the program in the refusal, where it has to fail; returns what it says.
+fn refused(command: &mut Command) -> Result<String> {
+    let output = in_refusal(command.env_remove("LD_PRELOAD"))?;
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if output.status.success() {
+        bail!("{PROGRAM} works though io_uring is refused to it: the refusal has no effect");
+    }
+    Ok(if said.is_empty() { output.status.to_string() } else { said })
+}
+
+/// Runs it in the same refusal under ringfence, where it has to work; returns its report.
+fn under_ringfence(command: &mut Command) -> Result<Value> {
+    let output = in_refusal(command)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("under ringfence, {PROGRAM} ended with {}: {}", output.status, said.trim());
+    }
+    serde_json::from_slice(&output.stdout).with_context(|| format!("what {PROGRAM} reports"))
+}
+
+/// The filter holds for a thread and what it starts, so that thread is not this one.
+fn in_refusal(command: &mut Command) -> Result<Output> {
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| -> Result<Output> {
+            refuse_io_uring(Answer::Errno(libc::EPERM))?;
+            command.output().with_context(|| command.get_program().display().to_string())
+        });
+        run.join().expect("the thread does not panic")
+    })
+}
+
+fn program() -> Result<PathBuf> {
+    let binary = std::env::current_exe().context("cannot tell where this binary stands")?;
+    let directory = binary.parent().unwrap_or(Path::new("/"));
+    let found = PLACES.iter().map(|place| directory.join(place).join(PROGRAM));
+    found.into_iter().find(|path| path.exists()).with_context(|| {
+        format!("{PROGRAM} is not beside this binary; build it with `cargo build --release`")
+    })
+}
+
+/// Bytes without a pattern that a misplaced block could hide in (a linear congruential generator).
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let step = |_| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..length).map(step).collect()
+}

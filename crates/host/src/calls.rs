@@ -1,0 +1,137 @@
+//! Typed forms of the system calls that the engine makes for itself.
+
+use crate::Host;
+use ringfence_abi::Result;
+
+/// Puts a C structure's address into an argument.
+fn addr<T>(value: &T) -> u64 {
+    std::ptr::from_ref(value) as u64
+}
+
+/// `read(2)`; `buf` is an address.
+///
+/// # Errors
+/// As the call.
+pub fn read<H: Host>(host: &H, fd: i32, buf: u64, len: usize) -> Result<usize> {
+    host.syscall(libc::SYS_read, [fd as u64, buf, len as u64, 0, 0, 0]).map(|n| n as usize)
+}
+
+/// `write(2)`; `buf` is an address.
+///
+/// # Errors
+/// As the call.
+pub fn write<H: Host>(host: &H, fd: i32, buf: u64, len: usize) -> Result<usize> {
+    host.syscall(libc::SYS_write, [fd as u64, buf, len as u64, 0, 0, 0]).map(|n| n as usize)
+}
+
+/// `close(2)`.
+///
+/// # Errors
+/// As the call.
+pub fn close<H: Host>(host: &H, fd: i32) -> Result<()> {
+    host.syscall(libc::SYS_close, [fd as u64, 0, 0, 0, 0, 0]).map(drop)
+}
+
+/// `pipe2(2)`: the reading and the writing end.
+///
+/// # Errors
+/// As the call.
+pub fn pipe2<H: Host>(host: &H, flags: i32) -> Result<(i32, i32)> {
+    let fds = [0i32; 2];
+    host.syscall(libc::SYS_pipe2, [addr(&fds), flags as u64, 0, 0, 0, 0])?;
+    let fds = std::hint::black_box(fds);
+    Ok((fds[0], fds[1]))
+}
+
+/// `eventfd2(2)`, non-blocking and close-on-exec.
+///
+/// # Errors
+/// As the call.
+pub fn eventfd<H: Host>(host: &H) -> Result<i32> {
+    let flags = libc::EFD_NONBLOCK | libc::EFD_CLOEXEC;
+    host.syscall(libc::SYS_eventfd2, [0, flags as u64, 0, 0, 0, 0]).map(|fd| fd as i32)
+}
+
+/// Adds one to an eventfd's counter.
+pub fn eventfd_signal<H: Host>(host: &H, fd: i32) {
+    let one = 1u64;
+    // A full counter is as good a signal as another one.
+    let _ = write(host, fd, addr(&one), 8);
+}
+
+/// Resets an eventfd's counter.
+pub fn eventfd_drain<H: Host>(host: &H, fd: i32) {
+    let count = 0u64;
+    let _ = read(host, fd, addr(&count), 8);
+}
+
+/// `epoll_create1(2)`, close-on-exec.
+///
+/// # Errors
+/// As the call.
+pub fn epoll_create<H: Host>(host: &H) -> Result<i32> {
+    host.syscall(libc::SYS_epoll_create1, [libc::EPOLL_CLOEXEC as u64, 0, 0, 0, 0, 0])
+        .map(|fd| fd as i32)
+}
+
+/// `epoll_ctl(2)`; `op` is `EPOLL_CTL_*`.
+///
+/// # Errors
+/// As the call.
+pub fn epoll_ctl<H: Host>(
+    host: &H,
+    epfd: i32,
+    op: i32,
+    fd: i32,
+    events: u32,
+    data: u64,
+) -> Result<()> {
+    let event = crate::Event { events, data };
+    let args = [epfd as u64, op as u64, fd as u64, addr(&event), 0, 0];
+    host.syscall(libc::SYS_epoll_ctl, args).map(drop)
+}
+
+/// Which of `events` (`POLL*` bits) hold on `fd` now, and always `POLLERR` and `POLLHUP`.
+///
+/// # Errors
+/// `EBADF` if it is not open.
+pub fn poll_now<H: Host>(host: &H, fd: i32, events: u32) -> Result<u32> {
+    let mut entry = libc::pollfd { fd, events: events as i16, revents: 0 };
+    let args = [std::ptr::from_mut(&mut entry) as u64, 1, 0, 0, 0, 0];
+    host.syscall(libc::SYS_poll, args)?;
+    let revents = std::hint::black_box(entry).revents;
+    if revents & libc::POLLNVAL != 0 {
+        return Err(ringfence_abi::Errno::EBADF);
+    }
+    Ok(u32::from(revents as u16))
+}
+
+/// Descriptors of the engine sit at or above this number, out of the program's way.
+pub const PRIVATE_FD_MIN: u64 = 700;
+
+/// A second descriptor for an open file: close-on-exec, with a number out of the program's way.
+///
+/// # Errors
+/// `EBADF`, `EMFILE`.
+pub fn dup_private<H: Host>(host: &H, fd: i32) -> Result<i32> {
+    let dup = |min: u64| {
+        let args = [fd as u64, libc::F_DUPFD_CLOEXEC as u64, min, 0, 0, 0];
+        host.syscall(libc::SYS_fcntl, args).map(|fd| fd as i32)
+    };
+    // Under a low RLIMIT_NOFILE the high numbers do not exist: EINVAL.
+    dup(PRIVATE_FD_MIN).or_else(|error| match error {
+        ringfence_abi::Errno::EINVAL | ringfence_abi::Errno::EMFILE => dup(0),
+        other => Err(other),
+    })
+}
+
+/// Moves a descriptor of the engine's own out of the program's way.
+pub fn make_private<H: Host>(host: &H, fd: i32) -> i32 {
+    match dup_private(host, fd) {
+        Ok(high) => {
+            let _ = close(host, fd);
+            high
+        }
+        Err(_) => fd,
+    }
+}

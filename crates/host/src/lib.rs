@@ -1,0 +1,125 @@
+//! The engine's seam to the world: system calls, memory, clock, threads, locks.
+//!
+//! The engine knows nothing of the operating system but this crate. [`Host`] is the contract; it
+//! has two implementations: [`Os`], where a system call is a system call, and a simulated one that
+//! runs the same engine from a seed. Generics, not boxed calls, so that the seam costs nothing.
+//!
+//! What it is not: a portable system interface. Numbers and structures are those of Linux.
+//!
+//! ```
+//! use ringfence_host::{Host, Os, calls};
+//!
+//! let (read, write) = calls::pipe2(&Os, 0).unwrap();
+//! let text = *b"hello";
+//! assert_eq!(calls::write(&Os, write, text.as_ptr() as u64, text.len()), Ok(5));
+//! let mut copy = [0u8; 5];
+//! assert_eq!(calls::read(&Os, read, copy.as_mut_ptr() as u64, copy.len()), Ok(5));
+//! assert_eq!(copy, text);
+//! ```
+
+pub mod calls;
+pub mod fault;
+mod os;
+pub mod plain;
+pub mod shm;
+pub mod signal;
+pub mod sync;
+
+pub use os::Os;
+use ringfence_abi::Result;
+
+/// A clock of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Clock {
+    /// `CLOCK_REALTIME`.
+    Realtime = 0,
+    /// `CLOCK_MONOTONIC`.
+    Monotonic = 1,
+    /// `CLOCK_BOOTTIME`.
+    Boottime = 7,
+}
+
+/// One readiness event, as `struct epoll_event` has it on x86-64.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, packed)]
+pub struct Event {
+    /// `EPOLL*` bits.
+    pub events: u32,
+    /// What the registration said.
+    pub data: u64,
+}
+
+/// What the engine needs of the world.
+///
+/// Addresses are addresses of the program, as it wrote them; an implementation must answer a bad
+/// one with `EFAULT` and never crash on it. Every call may be made from any thread.
+pub trait Host: Clone + Send + Sync + 'static {
+    /// Makes a system call; the program's memory may be named in `args`.
+    ///
+    /// # Errors
+    /// Whatever the call gives.
+    fn syscall(&self, number: i64, args: [u64; 6]) -> Result<u64>;
+
+    /// The time of a clock, nanoseconds.
+    fn now(&self, clock: Clock) -> u64;
+
+    /// Copies from the program's memory.
+    ///
+    /// # Errors
+    /// `EFAULT` if any byte cannot be read.
+    fn copy_in(&self, addr: u64, out: &mut [u8]) -> Result<()>;
+
+    /// Copies into the program's memory.
+    ///
+    /// # Errors
+    /// `EFAULT` if any byte cannot be written; a part may have been.
+    fn copy_out(&self, addr: u64, data: &[u8]) -> Result<()>;
+
+    /// Waits for events of the epoll descriptor `epfd`, for at most `timeout` nanoseconds, with
+    /// the signal mask `sigmask` if there is one. The one place where signals are let in.
+    ///
+    /// # Errors
+    /// `EINTR` when a signal handler ran.
+    fn wait(
+        &self,
+        epfd: i32,
+        events: &mut [Event],
+        timeout: Option<u64>,
+        sigmask: Option<u64>,
+    ) -> Result<usize>;
+
+    /// Starts a thread of the engine, named for whoever lists threads; all signals blocked in it.
+    ///
+    /// # Errors
+    /// `EAGAIN` when there can be no more threads.
+    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<()>;
+
+    /// The id of the calling thread.
+    fn thread_id(&self) -> u32;
+
+    /// To be called in a forked child before anything else.
+    fn forked(&self);
+
+    /// Memory that a program can map from a descriptor: `size` bytes, zeroed.
+    ///
+    /// # Errors
+    /// `ENOMEM`, `EMFILE` and their like.
+    fn ring_memory(&self, size: u64) -> Result<RingMemory>;
+
+    /// Descriptors the host keeps open for itself.
+    fn private_fds(&self) -> Vec<i32>;
+
+    /// Memory rings released by their last descriptor and mapping since the last call, by the
+    /// `watch` of their [`RingMemory`].
+    fn released(&self, out: &mut Vec<i32>);
+}
+
+/// Memory shared with a program, and how the program names it.
+#[derive(Debug)]
+pub struct RingMemory {
+    /// The descriptor for the program.
+    pub fd: i32,
+    /// What [`Host::released`] will report, -1 if the host cannot tell.
+    pub watch: i32,
+}

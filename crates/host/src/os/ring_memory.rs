@@ -1,0 +1,96 @@
+//! The memory of a ring: a sealed memfd, and the watch that tells when the program let go of it.
+//!
+//! The program gets a *second* open of the memfd. An inotify watch for closes on it fires exactly
+//! when the last descriptor and the last mapping of that open are gone, across fork, dup, exec and
+//! descriptors in flight: the kernel's own point of release (measured on 6.18).
+
+use super::{Os, syscall};
+use crate::{RingMemory, calls};
+use ringfence_abi::{Errno, Result};
+use std::sync::OnceLock;
+
+/// The process's inotify descriptor, and the process that made it.
+static INOTIFY: OnceLock<Option<i32>> = OnceLock::new();
+
+/// What a file position is parked at: reads and writes of more than a byte then fail with EINVAL,
+/// as they do on a ring, while mmap works.
+const POSITION_PARKED: u64 = i64::MAX as u64 - 1;
+
+fn inotify() -> Option<i32> {
+    *INOTIFY.get_or_init(|| {
+        let flags = libc::IN_NONBLOCK | libc::IN_CLOEXEC;
+        let fd = syscall(libc::SYS_inotify_init1, [flags as u64, 0, 0, 0, 0, 0]).ok()? as i32;
+        Some(calls::make_private(&Os, fd))
+    })
+}
+
+/// The inotify descriptor, readable when a ring was released; for whoever waits on many things.
+pub(super) fn release_fd() -> Option<i32> {
+    INOTIFY.get().copied().flatten()
+}
+
+/// `/proc/self/fd/N`, with a NUL.
+fn proc_path(fd: i32) -> Vec<u8> {
+    format!("/proc/self/fd/{fd}\0").into_bytes()
+}
+
+/// Makes memory of `size` bytes at most, sparse, with a descriptor for the program.
+pub(super) fn create(size: u64) -> Result<RingMemory> {
+    let name = b"io_uring\0";
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    let low =
+        syscall(libc::SYS_memfd_create, [name.as_ptr() as u64, u64::from(flags), 0, 0, 0, 0])?;
+    let first = calls::make_private(&Os, low as i32);
+    let result = prepare(first, size).and_then(|()| second_open(first));
+    let _ = calls::close(&Os, first);
+    result
+}
+
+fn prepare(fd: i32, size: u64) -> Result<()> {
+    syscall(libc::SYS_ftruncate, [fd as u64, size, 0, 0, 0, 0])?;
+    // A program's ftruncate on its ring must not turn the engine's mapping into SIGBUS.
+    let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+    syscall(libc::SYS_fcntl, [fd as u64, libc::F_ADD_SEALS as u64, seals as u64, 0, 0, 0])?;
+    Ok(())
+}
+
+fn second_open(first: i32) -> Result<RingMemory> {
+    let path = proc_path(first);
+    let flags = (libc::O_RDWR | libc::O_CLOEXEC) as u64;
+    let at = path.as_ptr() as u64;
+    let Ok(fd) = syscall(libc::SYS_openat, [libc::AT_FDCWD as u64, at, flags, 0, 0, 0]) else {
+        // Without /proc the program shares the first open, and release is told by close alone.
+        let fd = syscall(libc::SYS_dup, [first as u64, 0, 0, 0, 0, 0])? as i32;
+        return Ok(RingMemory { fd, watch: -1 });
+    };
+    let fd = fd as i32;
+    let watch = inotify().map_or(-1, |inotify| {
+        let mask = u64::from(libc::IN_CLOSE);
+        let args = [inotify as u64, at, mask, 0, 0, 0];
+        syscall(libc::SYS_inotify_add_watch, args).map_or(-1, |watch| watch as i32)
+    });
+    let parked = syscall(libc::SYS_lseek, [fd as u64, POSITION_PARKED, 0, 0, 0, 0]);
+    if let Err(error) = parked {
+        let _ = calls::close(&Os, fd);
+        return Err(if error == Errno::EINVAL { Errno::ENOMEM } else { error });
+    }
+    Ok(RingMemory { fd, watch })
+}
+
+/// Collects the watches that fired.
+pub(super) fn released(out: &mut Vec<i32>) {
+    let Some(inotify) = release_fd() else { return };
+    // Events of a watch without names are 16 bytes each.
+    let mut buffer = [[0i32; 4]; 64];
+    loop {
+        let at = buffer.as_mut_ptr() as u64;
+        let Ok(got) = calls::read(&Os, inotify, at, size_of_val(&buffer)) else { return };
+        for event in std::hint::black_box(&buffer)[..got / 16].iter() {
+            // IN_IGNORED tells that the watch itself went with its inode; nothing new.
+            if event[1] as u32 & libc::IN_CLOSE != 0 {
+                out.push(event[0]);
+                // The inode dies with the engine's mapping; the watch goes with it.
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Memory that the engine shares with the program: ring words and entries.
+#![expect(unsafe_code, reason = "reads and writes memory that the program may change at any time")]
+
+use crate::plain::Plain;
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+
+/// A piece of shared memory: every access is checked against its length, and none assumes that
+/// the program leaves it alone.
+#[derive(Debug)]
+pub struct Shm {
+    base: *mut u8,
+    len: usize,
+    /// Whether to unmap it in the end; the program's own memory is not ours to unmap.
+    ours: bool,
+}
+
+// SAFETY: all access is atomic or volatile on memory that any thread may touch anyway.
+unsafe impl Send for Shm {}
+// SAFETY: as above.
+unsafe impl Sync for Shm {}
+
+impl Shm {
+    /// Maps `len` bytes of a descriptor at `offset`.
+    pub fn map(fd: i32, offset: u64, len: usize) -> Option<Shm> {
+        let (prot, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_POPULATE);
+        let args = [0, len as u64, prot as u64, flags as u64, fd as u64, offset];
+        let base = crate::os::syscall(libc::SYS_mmap, args).ok()?;
+        Some(Shm { base: base as *mut u8, len, ours: true })
+    }
+
+    /// Memory of the program's, which must stay mapped for as long as the ring lives; that is the
+    /// contract of `IORING_SETUP_NO_MMAP` and of provided-buffer rings.
+    pub fn of_program(addr: u64, len: usize) -> Shm {
+        Shm { base: addr as *mut u8, len, ours: false }
+    }
+
+    /// Its length, bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Its address.
+    pub fn addr(&self) -> u64 {
+        self.base as u64
+    }
+
+    #[inline]
+    fn at(&self, offset: usize, size: usize) -> *mut u8 {
+        assert!(
+            offset.checked_add(size).is_some_and(|end| end <= self.len),
+            "beyond shared memory"
+        );
+        // SAFETY: the range was just checked against the mapping.
+        unsafe { self.base.add(offset) }
+    }
+
+    #[inline]
+    fn word(&self, offset: u32) -> &AtomicU32 {
+        let at = self.at(offset as usize, 4);
+        assert!(at as usize & 3 == 0, "ring word out of alignment");
+        // SAFETY: in bounds and aligned; concurrent access by the program is atomic by its ABI.
+        unsafe { AtomicU32::from_ptr(at.cast()) }
+    }
+
+    /// Loads a ring word.
+    #[inline]
+    pub fn load(&self, offset: u32, order: Ordering) -> u32 {
+        self.word(offset).load(order)
+    }
+
+    /// Stores a ring word.
+    #[inline]
+    pub fn store(&self, offset: u32, value: u32, order: Ordering) {
+        self.word(offset).store(value, order);
+    }
+
+    /// Sets bits of a ring word.
+    pub fn set_bits(&self, offset: u32, bits: u32) {
+        self.word(offset).fetch_or(bits, Ordering::SeqCst);
+    }
+
+    /// Clears bits of a ring word.
+    pub fn clear_bits(&self, offset: u32, bits: u32) {
+        self.word(offset).fetch_and(!bits, Ordering::SeqCst);
+    }
+
+    /// Loads a 16-bit word, as the tail of a provided-buffer ring is.
+    pub fn load16(&self, offset: usize, order: Ordering) -> u16 {
+        let at = self.at(offset, 2);
+        assert!(at as usize & 1 == 0, "ring word out of alignment");
+        // SAFETY: in bounds and aligned; concurrent access by the program is atomic by its ABI.
+        unsafe { AtomicU16::from_ptr(at.cast()) }.load(order)
+    }
+
+    /// Copies an entry out; the program may be changing it, so the value is whatever was there.
+    #[inline]
+    pub fn read<T: Plain>(&self, offset: usize) -> T {
+        let at = self.at(offset, size_of::<T>());
+        // SAFETY: in bounds; T is valid for every bit pattern; volatile, so it is read once.
+        unsafe { at.cast::<T>().read_volatile() }
+    }
+
+    /// Copies an entry in.
+    #[inline]
+    pub fn write<T: Plain>(&self, offset: usize, value: T) {
+        let at = self.at(offset, size_of::<T>());
+        // SAFETY: in bounds; the program reads it only after the tail that publishes it.
+        unsafe { at.cast::<T>().write_volatile(value) }
+    }
+}
+
+impl Drop for Shm {
+    fn drop(&mut self) {
+        if self.ours {
+            let args = [self.base as u64, self.len as u64, 0, 0, 0, 0];
+            let _ = crate::os::syscall(libc::SYS_munmap, args);
+        }
+    }
+}

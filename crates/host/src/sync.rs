@@ -1,0 +1,88 @@
+//! Locks, atomics and lock classes: the only place where the engine gets them from.
+#![expect(unsafe_code, reason = "implements a raw lock")]
+
+pub use std::sync::Arc;
+pub use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+};
+
+/// A mutex of a declared class.
+pub type Mutex<T> = lock_api::Mutex<RawFutex, T>;
+/// Its guard.
+pub type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawFutex, T>;
+
+/// A lock of one word that sleeps in the kernel when contended: 0 free, 1 held, 2 held with
+/// sleepers. It allocates nothing and keeps no thread-local state, so that it works in every
+/// place the engine is called from.
+#[derive(Debug)]
+pub struct RawFutex {
+    word: AtomicU32,
+}
+
+/// How often to look before sleeping; short, since holders make system calls.
+const SPINS: u32 = 40;
+
+impl RawFutex {
+    #[cold]
+    fn lock_slow(&self) {
+        for _ in 0..SPINS {
+            if self.word.load(Ordering::Relaxed) == 0 && self.try_acquire() {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        // Pairs with the Release in unlock: whoever sees 0 sees what the last holder wrote.
+        while self.word.swap(2, Ordering::Acquire) != 0 {
+            futex_wait(&self.word, 2, None);
+        }
+    }
+
+    fn try_acquire(&self) -> bool {
+        self.word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+}
+
+// SAFETY: the word is 0 exactly when nobody holds the lock; only the swap or the exchange from 0
+// acquires, and only unlock, which the guard calls once, stores 0.
+unsafe impl lock_api::RawMutex for RawFutex {
+    const INIT: RawFutex = RawFutex { word: AtomicU32::new(0) };
+    type GuardMarker = lock_api::GuardSend;
+
+    #[inline]
+    fn lock(&self) {
+        if !self.try_acquire() {
+            self.lock_slow();
+        }
+    }
+
+    #[inline]
+    fn try_lock(&self) -> bool {
+        self.try_acquire()
+    }
+
+    #[inline]
+    unsafe fn unlock(&self) {
+        if self.word.swap(0, Ordering::Release) == 2 {
+            futex_wake(&self.word, 1);
+        }
+    }
+}
+
+/// Sleeps while `word` is `value`, for at most `timeout` nanoseconds.
+pub fn futex_wait(word: &AtomicU32, value: u32, timeout: Option<u64>) {
+    let spec = timeout.map(|ns| libc::timespec {
+        tv_sec: (ns / 1_000_000_000) as i64,
+        tv_nsec: (ns % 1_000_000_000) as i64,
+    });
+    let spec = spec.as_ref().map_or(0, |spec| std::ptr::from_ref(spec) as u64);
+    let op = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    let args = [word.as_ptr() as u64, op as u64, u64::from(value), spec, 0, 0];
+    let _ = crate::os::syscall(libc::SYS_futex, args);
+}
+
+/// Wakes up to `count` sleepers on `word`.
+pub fn futex_wake(word: &AtomicU32, count: u32) {
+    let op = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    let args = [word.as_ptr() as u64, op as u64, u64::from(count), 0, 0, 0];
+    let _ = crate::os::syscall(libc::SYS_futex, args);
+}

@@ -1,0 +1,75 @@
+//! Everything that the library exports, and its constructor and destructor.
+#![expect(unsafe_code, reason = "exports functions under libc's names")]
+#![expect(unreachable_pub, reason = "the linker reaches them")]
+
+use std::ffi::CStr;
+
+/// Exports each function as a jump to the one that does the work.
+macro_rules! export {
+    ($($name:ident => $function:path,)*) => {
+        $(
+            #[unsafe(naked)]
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $name() {
+                std::arch::naked_asm!("jmp {}", sym $function)
+            }
+        )*
+    };
+}
+
+/// The table of replacements names its crate by its own name.
+mod table {
+    pub(crate) use ringfence_runtime::for_each_replacement;
+}
+
+table::for_each_replacement!(export);
+
+/// `ringfence_install`, for C: starts to intercept in a program that links this library. 1 if
+/// calls are intercepted from now on, 0 if the kernel grants io_uring.
+#[unsafe(no_mangle)]
+pub extern "C" fn ringfence_install() -> i32 {
+    i32::from(ringfence_runtime::start_preload(None))
+}
+
+/// The path by which this library was loaded.
+fn own_path() -> Option<Vec<u8>> {
+    // SAFETY: an all-zero record is valid, and `dladdr` fills it; its name is a C string.
+    unsafe {
+        let mut record: libc::Dl_info = std::mem::zeroed();
+        let here = ringfence_install as *const libc::c_void;
+        if libc::dladdr(here, &mut record) == 0 || record.dli_fname.is_null() {
+            return None;
+        }
+        Some(CStr::from_ptr(record.dli_fname).to_bytes().to_vec())
+    }
+}
+
+/// Whether the process was told to preload this library.
+fn is_preloaded(path: &[u8]) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    std::env::var_os("LD_PRELOAD").is_some_and(|list| {
+        list.as_bytes().split(|&byte| byte == b':' || byte == b' ').any(|entry| entry == path)
+    })
+}
+
+extern "C" fn construct() {
+    // A child of fork may allocate, whatever other threads did at that moment.
+    // SAFETY: called once, before there is a thread of ours.
+    unsafe { dlmalloc::enable_alloc_after_fork() };
+    // A program that only links the library calls `ringfence_install`.
+    if let Some(path) = own_path().filter(|path| is_preloaded(path)) {
+        ringfence_runtime::start_preload(Some(path));
+    }
+}
+
+extern "C" fn destruct() {
+    ringfence_runtime::finish_preload();
+}
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static CONSTRUCTOR: extern "C" fn() = construct;
+
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static DESTRUCTOR: extern "C" fn() = destruct;

@@ -1,0 +1,119 @@
+//! What serves the intercepted calls: the engine, or for measurements the kernel.
+#![expect(unsafe_code, reason = "the engine is replaced in a forked child, and never freed")]
+
+use crate::config::{self, Backend};
+use crate::{raw, window};
+use ringfence_abi::{Errno, Result};
+use ringfence_host::{Os, fault, signal};
+use ringfence_uring::{Engine, Stats};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicPtr};
+
+/// The engine of this process. A forked child leaks its parent's, whose threads it does not have.
+static ENGINE: AtomicPtr<Engine<Os>> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Calls go to the kernel; only the interception is measured.
+static THROUGH: AtomicBool = AtomicBool::new(false);
+
+/// A ring has been made.
+static ANY_RING: AtomicBool = AtomicBool::new(false);
+
+/// Makes the engine ready; to be called once, when signals are intercepted.
+pub(crate) fn start() {
+    THROUGH.store(config::get().backend == Backend::Through, Relaxed);
+    fault::set_handled();
+    signal::set_blocking_call(window::wait);
+    let engine = Engine::new(Os);
+    engine.trust_closes();
+    ENGINE.store(Box::into_raw(Box::new(engine)), Release);
+}
+
+fn engine() -> Option<&'static Engine<Os>> {
+    // SAFETY: null, or an engine that was leaked.
+    unsafe { ENGINE.load(Acquire).as_ref() }
+}
+
+fn answer(result: Result<u32>) -> i64 {
+    match result {
+        Ok(value) => i64::from(value),
+        Err(errno) => i64::from(errno.as_result()),
+    }
+}
+
+/// Serves a call; the thread is inside.
+#[inline]
+pub(crate) fn serve(number: i64, args: [u64; 6]) -> i64 {
+    if THROUGH.load(Relaxed) {
+        let waits = number == libc::SYS_io_uring_enter;
+        return if waits { window::wait(number, &args) } else { raw::call(number, args) };
+    }
+    let Some(engine) = engine() else { return i64::from(Errno::ENOSYS.as_result()) };
+    let [fd, a, b, c, d, e] = args;
+    match number {
+        libc::SYS_io_uring_enter => {
+            answer(engine.enter(fd as i32, a as u32, b as u32, c as u32, d, e))
+        }
+        libc::SYS_io_uring_register => answer(engine.register(fd as i32, a as u32, b, c as u32)),
+        _ => {
+            ANY_RING.store(true, Relaxed);
+            answer(engine.setup(fd as u32, a).map(|fd| fd as u32))
+        }
+    }
+}
+
+/// What the engine has done so far.
+pub(crate) fn stats() -> Option<Stats> {
+    engine().map(Engine::stats)
+}
+
+/// Whether there may be a ring, so that hooks have something to look for.
+#[inline]
+pub(crate) fn any_ring() -> bool {
+    ANY_RING.load(Relaxed)
+}
+
+/// Whether `fd` is a ring of ours.
+pub(crate) fn is_ring(fd: i32) -> bool {
+    engine().is_some_and(|engine| engine.ring(fd).is_some())
+}
+
+/// To be called before descriptors `first..=last` are closed.
+pub(crate) fn before_close(first: u32, last: u32) {
+    if let Some(engine) = engine() {
+        engine.before_close(first, last);
+    }
+}
+
+/// To be called when `new` has become another name of `old`.
+pub(crate) fn after_dup(old: i32, new: i32) {
+    if let Some(engine) = engine() {
+        engine.after_dup(old, new);
+    }
+}
+
+/// The descriptor that can be polled for a ring.
+pub(crate) fn poll_fd(fd: i32) -> Option<i32> {
+    engine()?.poll_fd(fd)
+}
+
+/// To be called when a wait that watches a ring starts.
+pub(crate) fn attend(fd: i32) {
+    if let Some(engine) = engine() {
+        engine.attend(fd);
+    }
+}
+
+/// To be called in the child of a fork: the parent's rings are the parent's.
+pub(crate) fn fork_child() {
+    ANY_RING.store(false, Relaxed);
+    if let Some(engine) = engine() {
+        let own = engine.after_fork();
+        own.trust_closes();
+        ENGINE.swap(Box::into_raw(Box::new(own)), AcqRel);
+    }
+}
+
+/// Descriptors of the engine's own, ascending.
+pub(crate) fn private_fds() -> Vec<u32> {
+    engine().map(Engine::private_fds).unwrap_or_default()
+}

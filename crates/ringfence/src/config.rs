@@ -1,0 +1,171 @@
+//! Settings, all from `RINGFENCE_*` variables of the environment.
+
+use std::sync::OnceLock;
+
+/// Who serves io_uring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// The kernel where it grants io_uring, else the engine.
+    Auto,
+    /// The engine.
+    User,
+    /// The kernel; nothing is intercepted.
+    Kernel,
+    /// The kernel, with everything intercepted on the way: what the interception alone does and
+    /// costs.
+    Through,
+}
+
+/// How calls are intercepted; each tier includes the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// Exported functions only.
+    Symbols,
+    /// Call sites are patched too.
+    Patch,
+    /// What cannot be patched is trapped, by what works here.
+    Auto,
+    /// Nothing is patched; everything is trapped by syscall user dispatch. For tests.
+    Dispatch,
+    /// Nothing is patched; everything is trapped by a seccomp filter. For tests.
+    Filter,
+}
+
+/// What is written to standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Log {
+    /// Failures of our own.
+    Error,
+    /// What was chosen, and why.
+    Info,
+    /// Each object and call site too.
+    Debug,
+}
+
+/// Where counters go when the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counters {
+    /// Nowhere.
+    Off,
+    /// To standard error, for people.
+    Stderr,
+    /// To this file, as JSON.
+    File(&'static str),
+}
+
+/// The settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// `RINGFENCE_BACKEND`.
+    pub backend: Backend,
+    /// `RINGFENCE_TIER`.
+    pub tier: Tier,
+    /// `RINGFENCE_LOG`.
+    pub log: Log,
+    /// `RINGFENCE_STATS`: 1 for standard error, else the path of a file.
+    pub stats: Counters,
+    /// `RINGFENCE_CHILDREN`: programs that this one executes get the preload too, whatever
+    /// environment it gives them.
+    pub follow: bool,
+}
+
+const BACKENDS: &[(&str, Backend)] = &[
+    ("auto", Backend::Auto),
+    ("user", Backend::User),
+    ("kernel", Backend::Kernel),
+    ("through", Backend::Through),
+];
+
+const TIERS: &[(&str, Tier)] = &[
+    ("auto", Tier::Auto),
+    ("symbols", Tier::Symbols),
+    ("patch", Tier::Patch),
+    ("dispatch", Tier::Dispatch),
+    ("filter", Tier::Filter),
+];
+
+const LOGS: &[(&str, Log)] = &[("error", Log::Error), ("info", Log::Info), ("debug", Log::Debug)];
+const CHILDREN: &[(&str, bool)] = &[("follow", true), ("leave", false)];
+
+impl Config {
+    /// Reads the settings through `get`; an unknown value is an error that names what is known.
+    ///
+    /// # Errors
+    /// The text says which variable holds what, and what it may hold.
+    pub fn parse(get: impl Fn(&str) -> Option<String>) -> Result<Config, String> {
+        Ok(Config {
+            backend: choose(&get, "RINGFENCE_BACKEND", BACKENDS)?.unwrap_or(Backend::Auto),
+            tier: choose(&get, "RINGFENCE_TIER", TIERS)?.unwrap_or(Tier::Auto),
+            log: choose(&get, "RINGFENCE_LOG", LOGS)?.unwrap_or(Log::Error),
+            stats: counters(get("RINGFENCE_STATS")),
+            follow: choose(&get, "RINGFENCE_CHILDREN", CHILDREN)?.unwrap_or(true),
+        })
+    }
+}
+
+fn counters(value: Option<String>) -> Counters {
+    match value.as_deref() {
+        None | Some("" | "0") => Counters::Off,
+        Some("1") => Counters::Stderr,
+        // Read once per process, so the leak is one path.
+        Some(path) => Counters::File(String::leak(path.to_owned())),
+    }
+}
+
+fn choose<T: Copy>(
+    get: &impl Fn(&str) -> Option<String>,
+    name: &str,
+    known: &[(&str, T)],
+) -> Result<Option<T>, String> {
+    let Some(value) = get(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+    match known.iter().find(|(text, _)| *text == value) {
+        Some((_, choice)) => Ok(Some(*choice)),
+        None => {
+            let texts: Vec<&str> = known.iter().map(|(text, _)| *text).collect();
+            Err(format!("{name}={value} is unknown; it may be {}", texts.join(", ")))
+        }
+    }
+}
+
+static CONFIG: OnceLock<Config> = OnceLock::new();
+
+/// The settings in force, those of the environment if none were set.
+pub(crate) fn get() -> &'static Config {
+    CONFIG.get_or_init(|| {
+        Config::parse(|name| std::env::var(name).ok()).unwrap_or_else(|error| {
+            crate::raw::complain(&error);
+            Config::parse(|_| None).expect("the defaults are known values")
+        })
+    })
+}
+
+/// Says `text()` if the log goes that far.
+pub(crate) fn log(level: Log, text: impl FnOnce() -> String) {
+    if get().log >= level {
+        crate::raw::complain(&text());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_and_values() {
+        let config = Config::parse(|_| None).unwrap();
+        assert_eq!((config.backend, config.tier), (Backend::Auto, Tier::Auto));
+        let config =
+            Config::parse(|name| (name == "RINGFENCE_TIER").then(|| "patch".into())).unwrap();
+        assert_eq!(config.tier, Tier::Patch);
+        assert!(config.tier < Tier::Auto);
+    }
+
+    #[test]
+    fn an_unknown_value_names_the_known_ones() {
+        let error = Config::parse(|name| (name == "RINGFENCE_LOG").then(|| "loud".into()));
+        assert_eq!(
+            error.unwrap_err(),
+            "RINGFENCE_LOG=loud is unknown; it may be error, info, debug"
+        );
+    }
+}

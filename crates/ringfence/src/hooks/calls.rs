@@ -1,0 +1,163 @@
+//! io_uring's own calls: through libc's `syscall` and liburing's exported functions.
+#![expect(unsafe_code, reason = "assembly that passes every other call on untouched")]
+
+use crate::{dispatch, init, raw, real};
+use libc::{c_int, c_long, c_uint, c_void};
+
+/// libc's `syscall`: every call but io_uring's passes through, with all six arguments and no use
+/// of the stack, as `clone` and `vfork` demand.
+///
+/// # Safety
+/// As `syscall(2)`.
+#[unsafe(naked)]
+pub unsafe extern "C" fn syscall() -> c_long {
+    std::arch::naked_asm!(
+        "lea rax, [rdi - 425]",
+        "cmp rax, 2",
+        "mov rax, rdi",
+        "mov rdi, rsi",
+        "mov rsi, rdx",
+        "mov rdx, rcx",
+        "jbe 3f",
+        "mov r10, r8",
+        "mov r8, r9",
+        "mov r9, [rsp + 8]",
+        "syscall",
+        "cmp rax, -4095",
+        "jae 2f",
+        "ret",
+        "2:",
+        "mov rdi, rax",
+        "jmp {fail}",
+        // rdi, rsi, rdx: arguments; the others where a function of seven arguments wants them.
+        "3:",
+        "mov rcx, r8",
+        "mov r8, r9",
+        "mov r9, [rsp + 8]",
+        "push rax",
+        "push rax",
+        "call {served}",
+        "add rsp, 16",
+        "ret",
+        fail = sym fail,
+        served = sym served,
+    )
+}
+
+unsafe extern "C" fn fail(result: i64) -> i64 {
+    raw::libc_result(result)
+}
+
+/// `syscall` with a number of io_uring's, the number last, on the stack.
+unsafe extern "C" fn served(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, number: i64) -> i64 {
+    raw::libc_result(serve(number, [a, b, c, d, e, f]))
+}
+
+/// Serves the call, or hands it to the kernel where nothing is to be intercepted.
+fn serve(number: i64, args: [u64; 6]) -> i64 {
+    if init::active() { dispatch::serve(number, args) } else { raw::call(number, args) }
+}
+
+/// `io_uring_setup` of liburing; an error is a negated number.
+///
+/// # Safety
+/// As the system call.
+pub unsafe extern "C" fn io_uring_setup(entries: c_uint, params: *mut c_void) -> c_int {
+    serve(425, [u64::from(entries), params as u64, 0, 0, 0, 0]) as c_int
+}
+
+/// `io_uring_enter` of liburing; an error is a negated number.
+///
+/// # Safety
+/// As the system call.
+pub unsafe extern "C" fn io_uring_enter(
+    fd: c_uint,
+    to_submit: c_uint,
+    min_complete: c_uint,
+    flags: c_uint,
+    mask: *mut libc::sigset_t,
+) -> c_int {
+    // SAFETY: the same call, with the size of the kernel's mask.
+    unsafe { io_uring_enter2(fd, to_submit, min_complete, flags, mask.cast(), 8) }
+}
+
+/// `io_uring_enter2` of liburing; an error is a negated number.
+///
+/// # Safety
+/// As the system call.
+pub unsafe extern "C" fn io_uring_enter2(
+    fd: c_uint,
+    to_submit: c_uint,
+    min_complete: c_uint,
+    flags: c_uint,
+    arg: *mut c_void,
+    size: usize,
+) -> c_int {
+    let (to_submit, min_complete) = (u64::from(to_submit), u64::from(min_complete));
+    let args = [u64::from(fd), to_submit, min_complete, u64::from(flags), arg as u64, size as u64];
+    serve(426, args) as c_int
+}
+
+/// `io_uring_register` of liburing; an error is a negated number.
+///
+/// # Safety
+/// As the system call.
+pub unsafe extern "C" fn io_uring_register(
+    fd: c_uint,
+    opcode: c_uint,
+    arg: *const c_void,
+    count: c_uint,
+) -> c_int {
+    serve(427, [u64::from(fd), u64::from(opcode), arg as u64, u64::from(count), 0, 0]) as c_int
+}
+
+/// `dlopen`: scans what was loaded, where the loader does not tell by itself.
+///
+/// # Safety
+/// As `dlopen(3)`.
+#[unsafe(naked)]
+pub unsafe extern "C" fn dlopen() -> *mut c_void {
+    // If the loader tells, libc's function is jumped to, as it looks at who called it.
+    std::arch::naked_asm!(
+        "push rdi",
+        "push rsi",
+        "sub rsp, 8",
+        "call {next}",
+        "add rsp, 8",
+        "pop rsi",
+        "pop rdi",
+        "test rax, rax",
+        "jz {scanning}",
+        "jmp rax",
+        next = sym next_dlopen,
+        scanning = sym dlopen_and_scan,
+    )
+}
+
+unsafe extern "C" fn next_dlopen() -> usize {
+    if init::loader_tells() || !init::active() { real::next(c"dlopen").unwrap_or(0) } else { 0 }
+}
+
+unsafe extern "C" fn dlopen_and_scan(path: *const libc::c_char, flags: c_int) -> *mut c_void {
+    // SAFETY: the program's arguments, passed on.
+    let handle = unsafe { real::dlopen(path, flags) };
+    init::objects_changed();
+    handle
+}
+
+/// `dlmopen`, likewise.
+///
+/// # Safety
+/// As `dlmopen(3)`.
+pub unsafe extern "C" fn dlmopen(
+    space: isize,
+    path: *const libc::c_char,
+    flags: c_int,
+) -> *mut c_void {
+    // SAFETY: the program's arguments, passed on.
+    let handle = unsafe { real::dlmopen(space, path, flags) };
+    if init::active() && !init::loader_tells() {
+        init::objects_changed();
+    }
+    handle
+}

@@ -1,0 +1,171 @@
+//! Descriptors and mappings.
+#![expect(unsafe_code, reason = "stands before libc's functions")]
+
+use crate::window::{Inside, from_program};
+use crate::{backend, raw, real};
+use libc::{c_int, c_uint, c_void, off_t, size_t};
+
+use super::readiness;
+
+/// The offset at which the kernel maps the CQ ring, which is the memory of the SQ ring.
+const IORING_OFF_CQ_RING: off_t = 0x800_0000;
+
+/// Whether hooks have anything to look at.
+#[inline]
+fn concerned() -> bool {
+    backend::any_ring() && from_program()
+}
+
+/// `mmap`, whose mapping of a ring's CQ is one of its SQ.
+///
+/// # Safety
+/// As `mmap(2)`.
+pub unsafe extern "C-unwind" fn mmap(
+    at: *mut c_void,
+    len: size_t,
+    prot: c_int,
+    flags: c_int,
+    fd: c_int,
+    offset: off_t,
+) -> *mut c_void {
+    let ring = offset == IORING_OFF_CQ_RING && concerned() && {
+        let _inside = Inside::enter();
+        backend::is_ring(fd)
+    };
+    // SAFETY: the program's call.
+    unsafe { real::mmap(at, len, prot, flags, fd, if ring { 0 } else { offset }) }
+}
+
+fn before_close(first: c_uint, last: c_uint) {
+    let _inside = Inside::enter();
+    readiness::forget(first, last);
+    backend::before_close(first, last);
+}
+
+fn after_dup(old: c_int, new: c_int) {
+    let _inside = Inside::enter();
+    let errno = raw::errno();
+    backend::after_dup(old, new);
+    raw::set_errno(errno);
+}
+
+/// `close`.
+///
+/// # Safety
+/// As `close(2)`.
+pub unsafe extern "C-unwind" fn close(fd: c_int) -> c_int {
+    if fd >= 0 && concerned() {
+        before_close(fd as c_uint, fd as c_uint);
+    }
+    // SAFETY: the program's call.
+    unsafe { real::close(fd) }
+}
+
+/// `dup`.
+///
+/// # Safety
+/// As `dup(2)`.
+pub unsafe extern "C-unwind" fn dup(fd: c_int) -> c_int {
+    // SAFETY: the program's call.
+    let new = unsafe { real::dup(fd) };
+    if new >= 0 && concerned() {
+        after_dup(fd, new);
+    }
+    new
+}
+
+/// `dup2`.
+///
+/// # Safety
+/// As `dup2(2)`.
+pub unsafe extern "C-unwind" fn dup2(old: c_int, new: c_int) -> c_int {
+    if new >= 0 && old != new && concerned() {
+        before_close(new as c_uint, new as c_uint);
+    }
+    // SAFETY: the program's call.
+    let result = unsafe { real::dup2(old, new) };
+    if result >= 0 && old != new && concerned() {
+        after_dup(old, new);
+    }
+    result
+}
+
+/// `dup3`.
+///
+/// # Safety
+/// As `dup3(2)`.
+pub unsafe extern "C-unwind" fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int {
+    if new >= 0 && old != new && concerned() {
+        before_close(new as c_uint, new as c_uint);
+    }
+    // SAFETY: the program's call.
+    let result = unsafe { real::dup3(old, new, flags) };
+    if result >= 0 && concerned() {
+        after_dup(old, new);
+    }
+    result
+}
+
+fn after_fcntl(fd: c_int, command: c_int, result: c_int) -> c_int {
+    let duplicates = matches!(command, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC);
+    if duplicates && result >= 0 && concerned() {
+        after_dup(fd, result);
+    }
+    result
+}
+
+/// `fcntl`; the third argument may be missing, and is passed on whatever it is.
+///
+/// # Safety
+/// As `fcntl(2)`.
+pub unsafe extern "C-unwind" fn fcntl(fd: c_int, command: c_int, arg: usize) -> c_int {
+    // SAFETY: the program's call.
+    after_fcntl(fd, command, unsafe { real::fcntl(fd, command, arg) })
+}
+
+/// `fcntl64`, likewise.
+///
+/// # Safety
+/// As `fcntl(2)`.
+pub unsafe extern "C-unwind" fn fcntl64(fd: c_int, command: c_int, arg: usize) -> c_int {
+    // SAFETY: the program's call.
+    after_fcntl(fd, command, unsafe { real::fcntl64(fd, command, arg) })
+}
+
+/// `close_range`; descriptors of the engine's own inside the range stay open.
+///
+/// # Safety
+/// As `close_range(2)`.
+pub unsafe extern "C-unwind" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+    let args = |first: u32, last: u32| [first.into(), last.into(), flags as u64, 0, 0, 0];
+    if !concerned() || flags as u32 & libc::CLOSE_RANGE_CLOEXEC != 0 || first > last {
+        return raw::libc_result(raw::call(libc::SYS_close_range, args(first, last))) as c_int;
+    }
+    before_close(first, last);
+    let mut from = first;
+    for private in backend::private_fds() {
+        if private < from || private > last {
+            continue;
+        }
+        if private > from {
+            let result = raw::call(libc::SYS_close_range, args(from, private - 1));
+            if result < 0 {
+                return raw::libc_result(result) as c_int;
+            }
+        }
+        from = private + 1;
+    }
+    if from > last {
+        return 0;
+    }
+    raw::libc_result(raw::call(libc::SYS_close_range, args(from, last))) as c_int
+}
+
+/// `closefrom`.
+///
+/// # Safety
+/// As `closefrom(3)`.
+pub unsafe extern "C-unwind" fn closefrom(first: c_int) {
+    // SAFETY: the same, in the kernel's words.
+    unsafe { close_range(first.max(0) as c_uint, c_uint::MAX, 0) };
+}

@@ -1,0 +1,78 @@
+//! The functions that stand before libc's, each under libc's name.
+//!
+//! They do what libc does unless a ring of ours is concerned. A call that the engine itself makes,
+//! or the child of a vfork, goes straight through.
+
+mod calls;
+mod exec;
+mod files;
+mod readiness;
+mod signals;
+mod threads;
+
+pub use crate::process::vfork;
+pub use calls::*;
+pub use exec::*;
+pub use files::*;
+pub use readiness::*;
+pub use signals::*;
+pub use threads::*;
+
+/// Calls the macro `$then` with every replacement, as `name => function`: the preload exports them
+/// under these names, `install` writes their addresses into the tables of loaded objects.
+#[macro_export]
+macro_rules! for_each_replacement {
+    ($then:ident) => {
+        $then! {
+            syscall => $crate::hooks::syscall,
+            io_uring_setup => $crate::hooks::io_uring_setup,
+            io_uring_enter => $crate::hooks::io_uring_enter,
+            io_uring_enter2 => $crate::hooks::io_uring_enter2,
+            io_uring_register => $crate::hooks::io_uring_register,
+            mmap => $crate::hooks::mmap,
+            mmap64 => $crate::hooks::mmap,
+            close => $crate::hooks::close,
+            dup => $crate::hooks::dup,
+            dup2 => $crate::hooks::dup2,
+            dup3 => $crate::hooks::dup3,
+            fcntl => $crate::hooks::fcntl,
+            fcntl64 => $crate::hooks::fcntl64,
+            close_range => $crate::hooks::close_range,
+            closefrom => $crate::hooks::closefrom,
+            epoll_ctl => $crate::hooks::epoll_ctl,
+            epoll_wait => $crate::hooks::epoll_wait,
+            epoll_pwait => $crate::hooks::epoll_pwait,
+            epoll_pwait2 => $crate::hooks::epoll_pwait2,
+            poll => $crate::hooks::poll,
+            __poll_chk => $crate::hooks::__poll_chk,
+            ppoll => $crate::hooks::ppoll,
+            __ppoll_chk => $crate::hooks::__ppoll_chk,
+            select => $crate::hooks::select,
+            pselect => $crate::hooks::pselect,
+            sigaction => $crate::hooks::sigaction,
+            __sigaction => $crate::hooks::sigaction,
+            signal => $crate::hooks::signal,
+            bsd_signal => $crate::hooks::signal,
+            ssignal => $crate::hooks::signal,
+            sysv_signal => $crate::hooks::sysv_signal,
+            __sysv_signal => $crate::hooks::sysv_signal,
+            sigset => $crate::hooks::sigset,
+            sigprocmask => $crate::hooks::sigprocmask,
+            pthread_sigmask => $crate::hooks::pthread_sigmask,
+            sigsuspend => $crate::hooks::sigsuspend,
+            pthread_create => $crate::hooks::pthread_create,
+            thrd_create => $crate::hooks::thrd_create,
+            vfork => $crate::hooks::vfork,
+            __vfork => $crate::hooks::vfork,
+            _Fork => $crate::hooks::_Fork,
+            execve => $crate::hooks::execve,
+            execvpe => $crate::hooks::execvpe,
+            fexecve => $crate::hooks::fexecve,
+            execveat => $crate::hooks::execveat,
+            posix_spawn => $crate::hooks::posix_spawn,
+            posix_spawnp => $crate::hooks::posix_spawnp,
+            dlopen => $crate::hooks::dlopen,
+            dlmopen => $crate::hooks::dlmopen,
+        }
+    };
+}

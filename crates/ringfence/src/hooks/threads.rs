@@ -1,0 +1,112 @@
+//! New threads and processes.
+#![expect(unsafe_code, reason = "stands before libc's functions")]
+
+use crate::window::from_program;
+use crate::{process, real, trap};
+use libc::{c_int, c_ulong, c_void, pid_t};
+
+/// What a new thread is to run.
+struct Start {
+    function: usize,
+    arg: *mut c_void,
+}
+
+/// Takes the parcel of a new thread, and prepares the thread.
+///
+/// # Safety
+/// `parcel` must come from `wrapped`, and be given once.
+unsafe fn unwrap(parcel: *mut c_void) -> Start {
+    // SAFETY: it was boxed for this thread.
+    let start = unsafe { Box::from_raw(parcel.cast::<Start>()) };
+    let _ = trap::arm();
+    *start
+}
+
+unsafe extern "C-unwind" fn posix_thread(parcel: *mut c_void) -> *mut c_void {
+    // SAFETY: the function that `pthread_create` was given, of its type.
+    unsafe {
+        let start = unwrap(parcel);
+        let function = std::mem::transmute::<
+            usize,
+            unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void,
+        >(start.function);
+        function(start.arg)
+    }
+}
+
+unsafe extern "C-unwind" fn c11_thread(parcel: *mut c_void) -> c_int {
+    // SAFETY: the function that `thrd_create` was given, of its type.
+    unsafe {
+        let start = unwrap(parcel);
+        let function = std::mem::transmute::<
+            usize,
+            unsafe extern "C-unwind" fn(*mut c_void) -> c_int,
+        >(start.function);
+        function(start.arg)
+    }
+}
+
+/// Boxes what the thread is to run, if threads have to prepare themselves; `create` gets the
+/// function and argument to start with.
+fn wrapped(
+    function: usize,
+    arg: *mut c_void,
+    ours: usize,
+    create: impl FnOnce(usize, *mut c_void) -> c_int,
+) -> c_int {
+    if !trap::threads_arm() || !from_program() {
+        return create(function, arg);
+    }
+    let parcel = Box::into_raw(Box::new(Start { function, arg }));
+    let result = create(ours, parcel.cast());
+    if result != 0 {
+        // SAFETY: no thread was started that would take it.
+        drop(unsafe { Box::from_raw(parcel) });
+    }
+    result
+}
+
+/// `pthread_create`.
+///
+/// # Safety
+/// As `pthread_create(3)`.
+pub unsafe extern "C-unwind" fn pthread_create(
+    thread: *mut c_ulong,
+    attributes: *const c_void,
+    start: usize,
+    arg: *mut c_void,
+) -> c_int {
+    wrapped(start, arg, posix_thread as *const () as usize, |start, arg| {
+        // SAFETY: the program's call.
+        unsafe { real::pthread_create(thread, attributes, start, arg) }
+    })
+}
+
+/// `thrd_create`.
+///
+/// # Safety
+/// As `thrd_create(3)`.
+pub unsafe extern "C-unwind" fn thrd_create(
+    thread: *mut c_ulong,
+    start: usize,
+    arg: *mut c_void,
+) -> c_int {
+    wrapped(start, arg, c11_thread as *const () as usize, |start, arg| {
+        // SAFETY: the program's call.
+        unsafe { real::thrd_create(thread, start, arg) }
+    })
+}
+
+/// `_Fork`, which runs no handlers of `pthread_atfork`.
+///
+/// # Safety
+/// As `_Fork(3)`.
+#[expect(non_snake_case, reason = "the name of a C function")]
+pub unsafe extern "C-unwind" fn _Fork() -> pid_t {
+    // SAFETY: the program's call.
+    let child = unsafe { real::_Fork() };
+    if child == 0 && from_program() {
+        process::notice_fork();
+    }
+    child
+}

@@ -1,0 +1,140 @@
+//! The executables and libraries that are mapped into the process.
+#![expect(unsafe_code, reason = "reads the loader's list and the code it maps")]
+
+use std::ffi::CStr;
+
+/// An executable segment of an object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment {
+    /// Where it starts in memory.
+    pub(crate) start: u64,
+    /// Its length, bytes.
+    pub(crate) len: u64,
+}
+
+impl Segment {
+    pub(crate) fn end(&self) -> u64 {
+        self.start + self.len
+    }
+
+    /// Its bytes.
+    pub(crate) fn bytes(&self) -> &'static [u8] {
+        // SAFETY: the loader has mapped the segment readable; code of an object stays mapped while
+        // it is loaded, and is scanned while the loader's lock is held or at the start.
+        unsafe { std::slice::from_raw_parts(self.start as *const u8, self.len as usize) }
+    }
+}
+
+/// An object.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    /// The path, empty for the program.
+    pub(crate) name: String,
+    /// What its addresses are shifted by; 0 for a program at fixed addresses.
+    pub(crate) base: u64,
+    /// Its lowest mapped address.
+    pub(crate) start: u64,
+    /// Where it ends.
+    pub(crate) end: u64,
+    /// Readable executable segments.
+    pub(crate) code: Vec<Segment>,
+    /// Address of its dynamic section, 0 if it has none.
+    pub(crate) dynamic: u64,
+}
+
+impl Object {
+    /// The last part of the path.
+    pub(crate) fn file_name(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or("")
+    }
+
+    pub(crate) fn contains(&self, address: u64) -> bool {
+        (self.start..self.end).contains(&address)
+    }
+}
+
+/// All objects, the program first.
+pub(crate) fn list() -> Vec<Object> {
+    let mut objects: Vec<Object> = Vec::new();
+    // SAFETY: `visit` is called with the list that is passed here, before this returns.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut objects).cast()) };
+    objects
+}
+
+/// How many objects were ever loaded, to see whether the list has grown.
+pub(crate) fn loaded_ever() -> u64 {
+    let mut count = 0u64;
+    // SAFETY: as above, with a counter.
+    unsafe { libc::dl_iterate_phdr(Some(count_loads), (&raw mut count).cast()) };
+    count
+}
+
+unsafe extern "C" fn count_loads(
+    info: *mut libc::dl_phdr_info,
+    _size: usize,
+    out: *mut libc::c_void,
+) -> i32 {
+    // SAFETY: `out` is the counter of `loaded_ever`, `info` the loader's record.
+    unsafe { *out.cast::<u64>() = (*info).dlpi_adds };
+    1
+}
+
+unsafe extern "C" fn visit(
+    info: *mut libc::dl_phdr_info,
+    _size: usize,
+    out: *mut libc::c_void,
+) -> i32 {
+    // SAFETY: `out` is the list of `list`; the loader's record is valid during this call, its name
+    // a C string or null, its headers `dlpi_phnum` long.
+    let (objects, info, name, headers) = unsafe {
+        let info = &*info;
+        let name = if info.dlpi_name.is_null() {
+            String::new()
+        } else {
+            CStr::from_ptr(info.dlpi_name).to_string_lossy().into_owned()
+        };
+        let headers = std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum));
+        (&mut *out.cast::<Vec<Object>>(), info, name, headers)
+    };
+    let mut object = Object {
+        name,
+        base: info.dlpi_addr,
+        start: u64::MAX,
+        end: 0,
+        code: Vec::new(),
+        dynamic: 0,
+    };
+    for header in headers {
+        let start = info.dlpi_addr.wrapping_add(header.p_vaddr);
+        match header.p_type {
+            libc::PT_LOAD => {
+                object.start = object.start.min(start);
+                object.end = object.end.max(start + header.p_memsz);
+                if header.p_flags & libc::PF_X != 0 && header.p_flags & libc::PF_R != 0 {
+                    object.code.push(Segment { start, len: header.p_filesz });
+                }
+            }
+            libc::PT_DYNAMIC => object.dynamic = start,
+            _ => {}
+        }
+    }
+    objects.push(object);
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_the_program_and_libc() {
+        let objects = list();
+        let here = lists_the_program_and_libc as *const () as u64;
+        assert!(objects[0].contains(here));
+        assert!(
+            objects[0].code.iter().any(|segment| segment.start <= here && here < segment.end())
+        );
+        assert!(objects.iter().any(|object| object.file_name().starts_with("libc.so")));
+        assert!(loaded_ever() >= objects.len() as u64 - 1);
+    }
+}

@@ -1,0 +1,225 @@
+//! What this host allows, found out by trying: each trial in a child that may die of it.
+#![expect(unsafe_code, reason = "runs code in a child that shares the memory")]
+
+use crate::raw;
+use crate::{filter, trap};
+
+std::arch::global_asm!(
+    ".text",
+    // int ringfence_trial(void *stack_top rdi, int (*body)(void) rsi) -> process id
+    ".hidden ringfence_trial",
+    ".globl ringfence_trial",
+    ".type ringfence_trial, @function",
+    "ringfence_trial:",
+    "mov r9, rsi",
+    "mov rsi, rdi",
+    // CLONE_VM | CLONE_VFORK: the parent waits, and no signal tells it of the end.
+    "mov edi, 0x4100",
+    "xor edx, edx",
+    "xor r10d, r10d",
+    "xor r8d, r8d",
+    "mov eax, 56",
+    "syscall",
+    "test eax, eax",
+    "jnz 2f",
+    "xor ebp, ebp",
+    "call r9",
+    "mov edi, eax",
+    "mov eax, 231",
+    "syscall",
+    "2:",
+    "ret",
+    ".size ringfence_trial, . - ringfence_trial",
+    // long ringfence_trial_site(void): a call of io_uring_register on no descriptor
+    ".hidden ringfence_trial_site",
+    ".globl ringfence_trial_site",
+    ".type ringfence_trial_site, @function",
+    "ringfence_trial_site:",
+    "mov eax, 427",
+    "mov edi, -1",
+    "syscall",
+    ".hidden ringfence_trial_after",
+    ".globl ringfence_trial_after",
+    "ringfence_trial_after:",
+    "ret",
+    ".size ringfence_trial_site, . - ringfence_trial_site",
+);
+
+unsafe extern "C" {
+    fn ringfence_trial(stack_top: *mut u8, body: unsafe extern "C" fn() -> i32) -> i32;
+    fn ringfence_trial_site() -> i64;
+    static ringfence_trial_after: u8;
+}
+
+/// What the kernel answers to `io_uring_setup`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// It gives a ring.
+    Granted,
+    /// An errno, such as `EPERM` of a seccomp filter or the sysctl, `ENOSYS` of a kernel without
+    /// io_uring, `ENOMEM` of a limit on locked memory.
+    Refused(i32),
+    /// The caller is killed, by this signal.
+    Killed(i32),
+}
+
+/// What this host allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The kernel's own io_uring.
+    pub kernel: Kernel,
+    /// Call sites can be patched: memory may become executable.
+    pub patch: bool,
+    /// Calls can be trapped by syscall user dispatch in its inclusive mode (Linux 6.18).
+    pub dispatch: bool,
+    /// Calls can be trapped by a seccomp filter.
+    pub filter: bool,
+}
+
+impl Probe {
+    /// Tries everything.
+    pub fn run() -> Probe {
+        Probe { kernel: kernel(), patch: patch(), dispatch: dispatch(), filter: filter_trap() }
+    }
+}
+
+/// How a child ended.
+enum End {
+    Exit(i32),
+    Signal(i32),
+    NotStarted,
+}
+
+/// Runs `body` in a child.
+///
+/// # Safety
+/// `body` must make raw system calls only, and write to nothing but its own stack.
+unsafe fn in_child(body: unsafe extern "C" fn() -> i32) -> End {
+    const STACK: u64 = 64 * 1024;
+    let prot = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
+    let stack = raw::call(libc::SYS_mmap, [0, STACK, prot, flags, u64::MAX, 0]);
+    if stack < 0 {
+        return End::NotStarted;
+    }
+    // SAFETY: the stack was mapped just now and is this child's; the parent sleeps until it ends.
+    let child = unsafe { ringfence_trial((stack as u64 + STACK) as *mut u8, body) };
+    let mut status = 0i32;
+    let mut end = End::NotStarted;
+    if child > 0 {
+        let at = std::ptr::from_mut(&mut status) as u64;
+        let all = (libc::__WALL as u32).into();
+        while raw::call(libc::SYS_wait4, [child as u64, at, all, 0, 0, 0]) == -4 {}
+        let status = std::hint::black_box(status);
+        end = match status & 0x7f {
+            0 => End::Exit(status >> 8 & 0xff),
+            signal => End::Signal(signal),
+        };
+    }
+    raw::call(libc::SYS_munmap, [stack as u64, STACK, 0, 0, 0, 0]);
+    end
+}
+
+/// Makes a ring; 0, or the errno.
+unsafe extern "C" fn try_setup() -> i32 {
+    let mut params = [0u64; 15];
+    let fd = raw::call(425, [1, std::ptr::from_mut(&mut params) as u64, 0, 0, 0, 0]);
+    if fd < 0 {
+        return -fd as i32;
+    }
+    raw::call(libc::SYS_close, [fd as u64, 0, 0, 0, 0, 0]);
+    0
+}
+
+/// Asks the kernel for a ring; in a child if a filter could kill for it.
+pub(crate) fn kernel() -> Kernel {
+    let filtered = raw::call(libc::SYS_prctl, [libc::PR_GET_SECCOMP as u64, 0, 0, 0, 0, 0]) != 0;
+    // SAFETY: it makes two system calls on its own stack, in either process.
+    let end = unsafe { if filtered { in_child(try_setup) } else { End::Exit(try_setup()) } };
+    match end {
+        End::Exit(0) => Kernel::Granted,
+        End::Exit(number) => Kernel::Refused(number),
+        End::Signal(signal) => Kernel::Killed(signal),
+        End::NotStarted => Kernel::Refused(libc::EAGAIN),
+    }
+}
+
+/// Whether memory that was written may be run.
+fn patch() -> bool {
+    let prot = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
+    let page = raw::call(libc::SYS_mmap, [0, 4096, prot, flags, u64::MAX, 0]);
+    if page < 0 {
+        return false;
+    }
+    let executable = (libc::PROT_READ | libc::PROT_EXEC) as u64;
+    let allowed = raw::call(libc::SYS_mprotect, [page as u64, 4096, executable, 0, 0, 0]) == 0;
+    raw::call(libc::SYS_munmap, [page as u64, 4096, 0, 0, 0, 0]);
+    allowed
+}
+
+/// The address that the trial's call returns to.
+fn site() -> u64 {
+    std::ptr::addr_of!(ringfence_trial_after) as u64
+}
+
+/// Makes the trial's call; 0 if it was trapped.
+unsafe fn call_site() -> i32 {
+    // SAFETY: it calls the kernel with a descriptor that cannot be open.
+    let result = unsafe { ringfence_trial_site() };
+    i32::from(result != trap::TRIAL_ANSWER)
+}
+
+unsafe extern "C" fn try_dispatch() -> i32 {
+    trap::handle_trial();
+    // SAFETY: see `call_site`.
+    if trap::dispatch(site(), site()).is_ok() { unsafe { call_site() } } else { 2 }
+}
+
+unsafe extern "C" fn try_filter() -> i32 {
+    trap::handle_trial();
+    // SAFETY: see `call_site`.
+    if filter::install(site(), site()).is_ok() { unsafe { call_site() } } else { 2 }
+}
+
+/// Whether syscall user dispatch works.
+pub(crate) fn dispatch() -> bool {
+    // SAFETY: raw system calls, on its own stack; handlers of a child are its own.
+    matches!(unsafe { in_child(try_dispatch) }, End::Exit(0))
+}
+
+/// Whether a filter that traps works.
+pub(crate) fn filter_trap() -> bool {
+    // SAFETY: as above; the filter's program is built in memory that is freed before the end.
+    matches!(unsafe { in_child(try_filter) }, End::Exit(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_gives_the_same_answer_in_a_child() {
+        // SAFETY: as in `kernel`.
+        let child = unsafe { in_child(try_setup) };
+        // SAFETY: as above.
+        let here = unsafe { try_setup() };
+        assert!(matches!(child, End::Exit(number) if number == here));
+    }
+
+    #[test]
+    fn a_trial_that_dies_takes_nobody_with_it() {
+        unsafe extern "C" fn die() -> i32 {
+            raw::call(libc::SYS_kill, [raw::getpid() as u64, libc::SIGKILL as u64, 0, 0, 0, 0]);
+            0
+        }
+        // SAFETY: it makes two system calls.
+        assert!(matches!(unsafe { in_child(die) }, End::Signal(libc::SIGKILL)));
+    }
+
+    #[test]
+    fn a_filter_can_trap_wherever_filters_exist() {
+        let kernel_has_filters = std::path::Path::new("/proc/sys/kernel/seccomp").exists();
+        assert_eq!(filter_trap(), kernel_has_filters);
+    }
+}

@@ -1,0 +1,122 @@
+//! Cancellation: matching parked requests, and taking them away from what they wait for.
+
+use crate::parked::{Key, Parked, Waits};
+use crate::submit::Submit;
+use ringfence_abi::*;
+use ringfence_host::Host;
+
+/// What a cancel matches on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Match {
+    pub(crate) user_data: u64,
+    pub(crate) fd: i32,
+    pub(crate) opcode: u8,
+    /// `IORING_ASYNC_CANCEL_*`.
+    pub(crate) flags: u32,
+}
+
+const FLAGS_KNOWN: u32 = IORING_ASYNC_CANCEL_ALL
+    | IORING_ASYNC_CANCEL_FD
+    | IORING_ASYNC_CANCEL_ANY
+    | IORING_ASYNC_CANCEL_FD_FIXED
+    | IORING_ASYNC_CANCEL_USERDATA
+    | IORING_ASYNC_CANCEL_OP;
+
+impl Match {
+    fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Whether the flags make sense together.
+    ///
+    /// # Errors
+    /// `EINVAL`.
+    pub(crate) fn check(&self) -> Result<()> {
+        let any_with_key = self.has(IORING_ASYNC_CANCEL_ANY)
+            && self.has(IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP);
+        if self.flags & !FLAGS_KNOWN != 0 || any_with_key {
+            return Err(Errno::EINVAL);
+        }
+        Ok(())
+    }
+
+    /// Whether all matches are meant, not the first.
+    fn is_all(&self) -> bool {
+        self.has(IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY)
+    }
+
+    fn by_user_data(&self) -> bool {
+        let other = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP | IORING_ASYNC_CANCEL_ANY;
+        !self.has(other) || self.has(IORING_ASYNC_CANCEL_USERDATA)
+    }
+
+    fn accepts<H: Host>(&self, entry: &Parked<H>) -> bool {
+        // A linked timeout goes with its target only.
+        if matches!(entry.waits, Waits::LinkTime { .. }) {
+            return false;
+        }
+        if self.has(IORING_ASYNC_CANCEL_ANY) {
+            return true;
+        }
+        let fixed = self.has(IORING_ASYNC_CANCEL_FD_FIXED);
+        (!self.has(IORING_ASYNC_CANCEL_FD) || entry.fd == self.fd && entry.fixed == fixed)
+            && (!self.has(IORING_ASYNC_CANCEL_OP) || entry.opcode == self.opcode)
+            && (!self.by_user_data() || entry.user_data == self.user_data)
+    }
+}
+
+/// Cancels what matches: 0 for one, or the number of all.
+///
+/// # Errors
+/// `ENOENT` if nothing matches, `EALREADY` if a match is running and cannot be stopped.
+pub(crate) fn cancel<H: Host>(sub: &mut Submit<H>, wanted: &Match) -> Result<i32> {
+    if wanted.is_all() {
+        return Ok(cancel_all(sub, wanted));
+    }
+    let key = if wanted.by_user_data() {
+        sub.parked.find(wanted.user_data, |entry| wanted.accepts(entry))
+    } else {
+        sub.parked.iter().find(|(_, entry)| wanted.accepts(entry)).map(|(key, _)| key)
+    };
+    cancel_parked(sub, key.ok_or(Errno::ENOENT)?).map(|()| 0)
+}
+
+fn cancel_all<H: Host>(sub: &mut Submit<H>, wanted: &Match) -> i32 {
+    let keys: Vec<Key> =
+        sub.parked.iter().filter(|(_, entry)| wanted.accepts(entry)).map(|(key, _)| key).collect();
+    let mut count = 0;
+    for key in keys {
+        if cancel_parked(sub, key).is_ok() {
+            count += 1;
+        }
+    }
+    count
+}
+
+/// Cancels one parked request; it completes with `ECANCELED`, after whoever cancels it.
+///
+/// # Errors
+/// `ENOENT` if it is gone, `EALREADY` if a worker has it.
+pub(crate) fn cancel_parked<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<()> {
+    let entry = sub.parked.get(key).ok_or(Errno::ENOENT)?;
+    let req = match &entry.waits {
+        Waits::Work { job } => {
+            let req = job.take().ok_or(Errno::EALREADY)?;
+            sub.parked.remove(key);
+            Some(req)
+        }
+        Waits::Ready { fd, .. } => {
+            let fd = *fd;
+            sub.polled.remove(fd, key);
+            match sub.parked.remove(key).map(|entry| entry.waits) {
+                Some(Waits::Ready { req, .. }) => Some(req),
+                _ => None,
+            }
+        }
+        Waits::Time { .. } | Waits::LinkTime { .. } => crate::timeout::disarm(sub, key),
+    };
+    let mut req = req.ok_or(Errno::ENOENT)?;
+    req.result = Some(Errno::ECANCELED.as_result());
+    sub.ready.push_back(req);
+    Ok(())
+}

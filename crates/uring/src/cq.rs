@@ -1,0 +1,199 @@
+//! The completion queue: the entries in shared memory, what overflowed, and who waits.
+//!
+//! Everything here happens under the completion lock, the innermost one. Nothing here queues,
+//! frees or completes a request; who must be woken is returned to the caller, who wakes after
+//! unlocking.
+
+use crate::ring::Layout;
+use ringfence_abi::{
+    Cqe, IORING_CQ_EVENTFD_DISABLED, IORING_CQE_F_32, IORING_CQE_F_SKIP, IORING_SQ_CQ_OVERFLOW,
+    layout,
+};
+use ringfence_host::shm::Shm;
+use ringfence_host::sync::Ordering;
+use std::collections::VecDeque;
+
+/// A completion on its way to the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) cqe: Cqe,
+    /// The second half, in rings with 32-byte entries.
+    pub(crate) big: [u64; 2],
+    /// A 32-byte entry in a mixed ring.
+    pub(crate) wide: bool,
+}
+
+/// A thread that waits for completions.
+#[derive(Clone, Copy, Debug)]
+struct Waiter {
+    id: u64,
+    /// How many completions it waits for.
+    want: u32,
+    /// The count of fired timeouts when it began; a new one wakes it whatever it waits for.
+    timeouts: u32,
+}
+
+/// What is to be done after unlocking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wake {
+    /// A waiter has what it waits for.
+    pub(crate) waiters: bool,
+    /// Something was posted: the registered eventfd is due.
+    pub(crate) eventfd: bool,
+}
+
+impl Wake {
+    pub(crate) fn merge(&mut self, other: Wake) {
+        self.waiters |= other.waiters;
+        self.eventfd |= other.eventfd;
+    }
+}
+
+/// The completion queue of a ring.
+#[derive(Debug)]
+pub(crate) struct Cq {
+    tail: u32,
+    overflow: VecDeque<Entry>,
+    waiters: Vec<Waiter>,
+    next_waiter: u64,
+    /// Timeouts that fired so far; they count apart from other completions.
+    pub(crate) timeouts: u32,
+    /// Entries posted so far, overflowed ones included.
+    pub(crate) posted: u32,
+}
+
+impl Cq {
+    pub(crate) fn new() -> Cq {
+        Cq {
+            tail: 0,
+            overflow: VecDeque::new(),
+            waiters: Vec::new(),
+            next_waiter: 0,
+            timeouts: 0,
+            posted: 0,
+        }
+    }
+
+    /// Entries in the ring that the program has not taken. The program's head is believed only
+    /// as far as it makes sense.
+    pub(crate) fn ready(&self, shm: &Shm, ring: &Layout) -> u32 {
+        let head = shm.load(layout::CQ_HEAD, Ordering::Acquire);
+        self.tail.wrapping_sub(head).min(ring.cq_entries)
+    }
+
+    /// Whether `slots` more entries fit.
+    fn has_room(&self, shm: &Shm, ring: &Layout, slots: u32) -> bool {
+        ring.cq_entries - self.ready(shm, ring) >= slots
+    }
+
+    /// Whether completions wait outside the ring.
+    pub(crate) fn has_overflow(&self) -> bool {
+        !self.overflow.is_empty()
+    }
+
+    /// Posts entries, in order; what does not fit is kept.
+    pub(crate) fn post(&mut self, shm: &Shm, ring: &Layout, entries: &[Entry]) -> Wake {
+        if entries.is_empty() {
+            return Wake::default();
+        }
+        for entry in entries {
+            self.posted = self.posted.wrapping_add(1);
+            // Once anything overflowed, later ones queue behind it, or order would be lost.
+            if !self.overflow.is_empty() || !self.write(shm, ring, entry) {
+                self.overflow.push_back(*entry);
+                shm.set_bits(layout::SQ_FLAGS, IORING_SQ_CQ_OVERFLOW);
+            }
+        }
+        self.publish(shm, ring)
+    }
+
+    /// Posts an entry only if it fits in the ring; false if it does not.
+    pub(crate) fn try_post(&mut self, shm: &Shm, ring: &Layout, entry: &Entry) -> Option<Wake> {
+        if !self.overflow.is_empty() || !self.write(shm, ring, entry) {
+            return None;
+        }
+        self.posted = self.posted.wrapping_add(1);
+        Some(self.publish(shm, ring))
+    }
+
+    fn publish(&mut self, shm: &Shm, ring: &Layout) -> Wake {
+        // Pairs with the program's acquire load of the tail: entries before it are written.
+        shm.store(layout::CQ_TAIL, self.tail, Ordering::Release);
+        let disabled =
+            shm.load(layout::CQ_FLAGS, Ordering::Relaxed) & IORING_CQ_EVENTFD_DISABLED != 0;
+        Wake { waiters: self.any_satisfied(shm, ring), eventfd: !disabled }
+    }
+
+    fn write(&mut self, shm: &Shm, ring: &Layout, entry: &Entry) -> bool {
+        let wide = entry.wide && ring.mixed;
+        let mask = ring.cq_entries - 1;
+        let last = self.tail & mask == mask;
+        let slots = if wide { 2 + u32::from(last) } else { 1 };
+        if !self.has_room(shm, ring, slots) {
+            return false;
+        }
+        if wide && last {
+            // A 32-byte entry never wraps: fill the last slot.
+            let filler = Cqe { flags: IORING_CQE_F_SKIP, ..Cqe::default() };
+            shm.write(ring.cqe_at(self.tail & mask), filler);
+            self.tail = self.tail.wrapping_add(1);
+        }
+        let at = ring.cqe_at(self.tail & mask);
+        let mut cqe = entry.cqe;
+        if wide {
+            cqe.flags |= IORING_CQE_F_32;
+        }
+        shm.write(at, cqe);
+        if wide || ring.cqe32 {
+            shm.write(at + size_of::<Cqe>(), entry.big);
+        }
+        self.tail = self.tail.wrapping_add(if wide { 2 } else { 1 });
+        true
+    }
+
+    /// Moves kept completions into the ring as far as they fit.
+    pub(crate) fn flush_overflow(&mut self, shm: &Shm, ring: &Layout) -> Wake {
+        if self.overflow.is_empty() {
+            return Wake::default();
+        }
+        while let Some(entry) = self.overflow.front().copied() {
+            if !self.write(shm, ring, &entry) {
+                break;
+            }
+            self.overflow.pop_front();
+        }
+        if self.overflow.is_empty() {
+            shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_CQ_OVERFLOW);
+        }
+        self.publish(shm, ring)
+    }
+
+    /// Begins a wait for `want` completions; the id names it.
+    pub(crate) fn begin_wait(&mut self, want: u32, timeouts: u32) -> u64 {
+        self.next_waiter += 1;
+        self.waiters.push(Waiter { id: self.next_waiter, want, timeouts });
+        self.next_waiter
+    }
+
+    /// A wait is content with less from now on.
+    pub(crate) fn want_less(&mut self, id: u64, want: u32) {
+        for waiter in self.waiters.iter_mut().filter(|waiter| waiter.id == id) {
+            waiter.want = want;
+        }
+    }
+
+    /// Ends a wait; true if another waiter has what it waits for and must be told.
+    pub(crate) fn end_wait(&mut self, id: u64, shm: &Shm, ring: &Layout) -> bool {
+        self.waiters.retain(|waiter| waiter.id != id);
+        self.any_satisfied(shm, ring)
+    }
+
+    /// Whether a wait for `want`, begun when `timeouts` had fired, is over.
+    pub(crate) fn satisfies(&self, want: u32, timeouts: u32, shm: &Shm, ring: &Layout) -> bool {
+        self.timeouts != timeouts || self.ready(shm, ring) >= want
+    }
+
+    fn any_satisfied(&self, shm: &Shm, ring: &Layout) -> bool {
+        self.waiters.iter().any(|waiter| self.satisfies(waiter.want, waiter.timeouts, shm, ring))
+    }
+}

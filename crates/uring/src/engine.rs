@@ -1,0 +1,510 @@
+//! The engine of a process: its rings, its worker pool, its attendant.
+
+use crate::attend::Attendant;
+use crate::cq::Cq;
+use crate::request::OwnedFile;
+use crate::ring::Ring;
+use crate::submit::Submit;
+use crate::work::{Pool, op_name};
+use ringfence_abi::*;
+use ringfence_host::shm::Shm;
+use ringfence_host::sync::{
+    Arc, AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering,
+};
+use ringfence_host::{Host, RingMemory, calls, plain};
+use std::collections::{BTreeMap, HashMap};
+
+/// Registered rings a thread may have.
+const RING_FDS_MAX: usize = 16;
+
+/// What all rings share.
+pub(crate) struct Shared<H: Host> {
+    rings: Mutex<Rings<H>>,
+    /// How many rings there are; a look without the lock.
+    count: AtomicUsize,
+    epoch: AtomicU64,
+    /// Every close of a descriptor is told before it happens.
+    pub(crate) trusts_closes: AtomicBool,
+    pub(crate) pool: Arc<Pool<H>>,
+    pub(crate) attendant: Arc<Attendant<H>>,
+    /// Operations of rings that are gone, by opcode.
+    counts: Mutex<[u64; Op::COUNT]>,
+}
+
+struct Rings<H: Host> {
+    by_fd: HashMap<i32, Arc<Ring<H>>>,
+    /// Rings whose descriptors are all closed, or nearly, until they are released.
+    all: Vec<Arc<Ring<H>>>,
+    /// Registered rings, by thread.
+    registered: HashMap<u32, [Option<Arc<Ring<H>>>; RING_FDS_MAX]>,
+}
+
+impl<H: Host> Shared<H> {
+    /// The ring of a descriptor.
+    pub(crate) fn ring(&self, fd: i32) -> Option<Arc<Ring<H>>> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        self.rings.lock().by_fd.get(&fd).cloned()
+    }
+
+    pub(crate) fn is_ring(&self, fd: i32) -> bool {
+        self.count.load(Ordering::Acquire) > 0 && self.rings.lock().by_fd.contains_key(&fd)
+    }
+
+    /// An operation made a new descriptor: what was known of the number is void.
+    pub(crate) fn fd_opened(&self, sub: &mut Submit<H>, fd: i32) {
+        sub.kinds.forget(fd as u32, fd as u32);
+    }
+
+    /// Releases rings that their program has let go of.
+    pub(crate) fn reap(&self) {
+        let mut watches = Vec::new();
+        let Some(host) = self.rings.lock().all.first().map(|ring| ring.host.clone()) else {
+            return;
+        };
+        host.released(&mut watches);
+        for watch in watches {
+            let gone = {
+                let mut rings = self.rings.lock();
+                let at = rings
+                    .all
+                    .iter()
+                    .position(|ring| ring.watch == watch && !is_named(&rings, ring));
+                at.map(|at| rings.all.swap_remove(at))
+            };
+            if let Some(ring) = gone {
+                self.release(&ring);
+            }
+        }
+    }
+
+    /// Tears a ring down.
+    fn release(&self, ring: &Arc<Ring<H>>) {
+        {
+            let mut rings = self.rings.lock();
+            rings.by_fd.retain(|_, other| !Arc::ptr_eq(other, ring));
+            rings.all.retain(|other| !Arc::ptr_eq(other, ring));
+            self.count.store(rings.all.len(), Ordering::Release);
+        }
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        let counts = ring.tear_down();
+        let mut total = self.counts.lock();
+        for (total, count) in total.iter_mut().zip(counts) {
+            *total += count;
+        }
+    }
+
+    pub(crate) fn register_ring_fds(&self, host: &H, arg: u64, nr: u32) -> Result<u32> {
+        if nr == 0 || nr as usize > RING_FDS_MAX {
+            return Err(Errno::EINVAL);
+        }
+        for index in 0..nr {
+            if let Err(errno) = self.register_ring_fd(host, arg, index) {
+                return if index > 0 { Ok(index) } else { Err(errno) };
+            }
+        }
+        Ok(nr)
+    }
+
+    fn register_ring_fd(&self, host: &H, arg: u64, index: u32) -> Result<()> {
+        let mut row: FilesUpdate = plain::read_at(host, arg, u64::from(index))?;
+        if row.resv != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let ring = self.ring(row.fds as i32).ok_or(Errno::EBADF)?;
+        let mut rings = self.rings.lock();
+        let slots = rings.registered.entry(host.thread_id()).or_default();
+        let slot = match row.offset {
+            u32::MAX => slots.iter().position(Option::is_none).ok_or(Errno::EBUSY)?,
+            slot if (slot as usize) < RING_FDS_MAX => slot as usize,
+            _ => return Err(Errno::EINVAL),
+        };
+        if slots[slot].is_some() {
+            return Err(Errno::EBUSY);
+        }
+        slots[slot] = Some(ring);
+        drop(rings);
+        row.offset = slot as u32;
+        plain::write(
+            host,
+            arg.wrapping_add(u64::from(index) * size_of::<FilesUpdate>() as u64),
+            &row,
+        )
+    }
+
+    pub(crate) fn unregister_ring_fds(&self, host: &H, arg: u64, nr: u32) -> Result<u32> {
+        if nr == 0 || nr as usize > RING_FDS_MAX {
+            return Err(Errno::EINVAL);
+        }
+        for index in 0..nr {
+            let row: FilesUpdate = plain::read_at(host, arg, u64::from(index))?;
+            if row.resv != 0 || row.fds != 0 || row.offset as usize >= RING_FDS_MAX {
+                return if index > 0 { Ok(index) } else { Err(Errno::EINVAL) };
+            }
+            let mut rings = self.rings.lock();
+            let gone = rings
+                .registered
+                .get_mut(&host.thread_id())
+                .and_then(|slots| slots[row.offset as usize].take());
+            let unnamed =
+                gone.filter(|ring| !is_named(&rings, ring) && ring.closed.load(Ordering::Acquire));
+            drop(rings);
+            if let Some(ring) = unnamed {
+                self.release(&ring);
+            }
+        }
+        Ok(nr)
+    }
+}
+
+/// Whether a thread has the ring registered.
+fn is_named<H: Host>(rings: &Rings<H>, ring: &Arc<Ring<H>>) -> bool {
+    rings.registered.values().flatten().flatten().any(|other| Arc::ptr_eq(other, ring))
+}
+
+/// The program's limit of open descriptors.
+pub(crate) fn nofile_limit<H: Host>(host: &H) -> u64 {
+    let limits = [u64::MAX; 2];
+    let args = [0, libc::RLIMIT_NOFILE as u64, 0, limits.as_ptr() as u64, 0, 0];
+    let _ = host.syscall(libc::SYS_prlimit64, args);
+    std::hint::black_box(limits)[0]
+}
+
+/// The io_uring of one process.
+pub struct Engine<H: Host> {
+    host: H,
+    shared: Arc<Shared<H>>,
+}
+
+/// What the engine has done and holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Completed operations by name.
+    pub operations: BTreeMap<&'static str, u64>,
+    /// Rings alive.
+    pub rings: usize,
+    /// Worker threads alive.
+    pub workers: u32,
+    /// Bytes held for requests, live and recycled.
+    pub request_bytes: usize,
+}
+
+impl<H: Host> Engine<H> {
+    /// An engine without rings; it starts no thread and opens nothing.
+    pub fn new(host: H) -> Self {
+        let () = crate::opdef::Table::<H>::IN_ABI_ORDER;
+        let rings = Rings { by_fd: HashMap::new(), all: Vec::new(), registered: HashMap::new() };
+        let shared = Arc::new(Shared {
+            rings: Mutex::new(rings),
+            count: AtomicUsize::new(0),
+            epoch: AtomicU64::new(0),
+            trusts_closes: AtomicBool::new(false),
+            pool: Arc::new(Pool::new(host.clone())),
+            attendant: Arc::new(Attendant::new(host.clone())),
+            counts: Mutex::new([0; Op::COUNT]),
+        });
+        Engine { host, shared }
+    }
+
+    /// Says that from now on [`Engine::before_close`] is called before every close, so that what
+    /// is known of a descriptor can be kept between calls.
+    pub fn trust_closes(&self) {
+        self.shared.trusts_closes.store(true, Ordering::Release);
+    }
+
+    /// `io_uring_setup`; `params` is an address in the program.
+    ///
+    /// # Errors
+    /// As the kernel's.
+    pub fn setup(&self, entries: u32, params: u64) -> Result<i32> {
+        self.shared.reap();
+        let mut p: Params = plain::read(&self.host, params)?;
+        let asked = p;
+        let layout = crate::setup::plan(entries, &mut p)?;
+        let (memory, shm, sqes) = self.memory(&layout, &asked)?;
+        let fd = memory.fd;
+        let ring = Arc::new(new_ring(self, memory, layout, shm, sqes, &p));
+        ring.write_header();
+        if let Err(errno) = plain::write(&self.host, params, &p) {
+            let _ = calls::close(&self.host, fd);
+            return Err(errno);
+        }
+        if layout.has(IORING_SETUP_SINGLE_ISSUER) && !layout.has(IORING_SETUP_R_DISABLED) {
+            ring.owner.store(self.host.thread_id(), Ordering::Release);
+        }
+        let stale = {
+            let mut rings = self.shared.rings.lock();
+            rings.all.push(Arc::clone(&ring));
+            let stale = rings.by_fd.insert(fd, Arc::clone(&ring));
+            self.shared.count.store(rings.all.len(), Ordering::Release);
+            stale
+        };
+        // The number was a ring's before, and nobody told of its close.
+        if let Some(stale) = stale {
+            stale.closed.store(true, Ordering::Release);
+        }
+        self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+        if layout.has(IORING_SETUP_SQPOLL) {
+            ring.start_sqpoll(&p)?;
+        }
+        if layout.has(IORING_SETUP_REGISTERED_FD_ONLY) {
+            return self.register_only(&ring);
+        }
+        Ok(fd)
+    }
+
+    /// The ring is known by an index of the registered rings only.
+    fn register_only(&self, ring: &Arc<Ring<H>>) -> Result<i32> {
+        let mut rings = self.shared.rings.lock();
+        let slots = rings.registered.entry(self.host.thread_id()).or_default();
+        let slot = slots.iter().position(Option::is_none).ok_or(Errno::EBUSY)?;
+        slots[slot] = Some(Arc::clone(ring));
+        rings.by_fd.remove(&ring.fd);
+        drop(rings);
+        ring.closed.store(true, Ordering::Release);
+        calls::close(&self.host, ring.fd)?;
+        Ok(slot as i32)
+    }
+
+    fn memory(
+        &self,
+        layout: &crate::ring::Layout,
+        asked: &Params,
+    ) -> Result<(RingMemory, Shm, Shm)> {
+        let (rings_len, sqes_len) = (layout.rings_len(), layout.sqes_len());
+        let sparse = IORING_OFF_PBUF_RING + (1 << 32);
+        let small = IORING_OFF_SQES + sqes_len as u64;
+        let memory = self.host.ring_memory(sparse).or_else(|_| self.host.ring_memory(small))?;
+        let mapped = if layout.has(IORING_SETUP_NO_MMAP) {
+            program_memory(&self.host, asked, rings_len, sqes_len)
+        } else {
+            let shm = Shm::map(memory.fd, IORING_OFF_SQ_RING, rings_len).ok_or(Errno::ENOMEM);
+            let sqes = Shm::map(memory.fd, IORING_OFF_SQES, sqes_len).ok_or(Errno::ENOMEM);
+            shm.and_then(|shm| sqes.map(|sqes| (shm, sqes)))
+        };
+        match mapped {
+            Ok((shm, sqes)) => Ok((memory, shm, sqes)),
+            Err(errno) => {
+                let _ = calls::close(&self.host, memory.fd);
+                Err(errno)
+            }
+        }
+    }
+
+    /// The ring of a descriptor, if it is one of ours. A caller may keep it per thread as long as
+    /// [`Engine::epoch`] stays the same.
+    pub fn ring(&self, fd: i32) -> Option<Arc<Ring<H>>> {
+        self.shared.ring(fd)
+    }
+
+    /// Changes whenever a descriptor may have come to name another ring, or none.
+    pub fn epoch(&self) -> u64 {
+        self.shared.epoch.load(Ordering::Acquire)
+    }
+
+    /// The ring a call means: by descriptor, or by index of the registered rings.
+    fn named(&self, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
+        if registered {
+            let rings = self.shared.rings.lock();
+            let slots = rings.registered.get(&self.host.thread_id()).ok_or(Errno::EINVAL)?;
+            let slot = slots.get(fd as u32 as usize).ok_or(Errno::EINVAL)?;
+            return slot.clone().ok_or(Errno::EBADF);
+        }
+        if let Some(ring) = self.shared.ring(fd) {
+            return Ok(ring);
+        }
+        self.host.syscall(libc::SYS_fcntl, [fd as u64, libc::F_GETFD as u64, 0, 0, 0, 0])?;
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// `io_uring_enter`.
+    ///
+    /// # Errors
+    /// As the kernel's.
+    pub fn enter(
+        &self,
+        fd: i32,
+        to_submit: u32,
+        min_complete: u32,
+        flags: u32,
+        arg: u64,
+        argsz: u64,
+    ) -> Result<u32> {
+        crate::wait::check_flags(flags)?;
+        let ring = self.named(fd, flags & IORING_ENTER_REGISTERED_RING != 0)?;
+        ring.enter(to_submit, min_complete, flags, arg, argsz)
+    }
+
+    /// `io_uring_register`.
+    ///
+    /// # Errors
+    /// As the kernel's.
+    pub fn register(&self, fd: i32, opcode: u32, arg: u64, nr_args: u32) -> Result<u32> {
+        let registered = opcode & IORING_REGISTER_USE_REGISTERED_RING != 0;
+        let opcode = opcode & !IORING_REGISTER_USE_REGISTERED_RING;
+        if opcode as usize >= RegisterOp::ALL.len() {
+            return Err(Errno::EINVAL);
+        }
+        self.named(fd, registered)?.register(opcode, arg, nr_args)
+    }
+
+    /// Descriptors from `first` to `last` are about to be closed or replaced.
+    pub fn before_close(&self, first: u32, last: u32) {
+        if self.shared.count.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
+        for ring in rings {
+            ring.keep_files(first, last);
+        }
+        self.forget_rings(first, last);
+    }
+
+    /// Ring descriptors among those closed no longer name their rings; the ring itself lives on
+    /// until its last descriptor and mapping are gone.
+    fn forget_rings(&self, first: u32, last: u32) {
+        let mut rings = self.shared.rings.lock();
+        let before = rings.by_fd.len();
+        rings.by_fd.retain(|fd, _| !(first..=last).contains(&(*fd as u32)));
+        if rings.by_fd.len() != before {
+            drop(rings);
+            self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// `new` has become another descriptor of what `old` names.
+    pub fn after_dup(&self, old: i32, new: i32) {
+        let mut rings = self.shared.rings.lock();
+        if let Some(ring) = rings.by_fd.get(&old).cloned() {
+            rings.by_fd.insert(new, ring);
+            drop(rings);
+            self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Releases the rings that the program let go of; called by itself at each setup, and by the
+    /// attendant while requests are pending.
+    pub fn reap(&self) {
+        self.shared.reap();
+    }
+
+    /// The descriptor to poll in place of a ring's: readable while completions are there, if
+    /// [`Engine::attend`] is called before each wait on it.
+    pub fn poll_fd(&self, fd: i32) -> Option<i32> {
+        self.shared.ring(fd)?.make_poll_fd().ok()
+    }
+
+    /// To be called before a wait that watches a ring: its poll descriptor is made true, and
+    /// someone looks after its pending requests while the thread sleeps.
+    pub fn attend(&self, fd: i32) {
+        if let Some(ring) = self.shared.ring(fd) {
+            ring.refresh_poll_fd();
+            if ring.pending.load(Ordering::Acquire) > 0 {
+                self.shared.attendant.urge(&ring);
+            }
+        }
+    }
+
+    /// In a forked child, before anything else: the parent's rings are the parent's.
+    #[must_use]
+    pub fn after_fork(&self) -> Engine<H> {
+        self.host.forked();
+        Engine::new(self.host.clone())
+    }
+
+    /// Descriptors of the engine's own, ascending: what a close of all descriptors must spare.
+    pub fn private_fds(&self) -> Vec<u32> {
+        let mut fds = self.shared.attendant.fds();
+        let rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
+        for ring in rings {
+            fds.extend(ring.fds());
+        }
+        fds.extend(self.host.private_fds());
+        let mut fds: Vec<u32> = fds.into_iter().filter(|fd| *fd >= 0).map(|fd| fd as u32).collect();
+        fds.sort_unstable();
+        fds.dedup();
+        fds
+    }
+
+    /// What has been done so far.
+    pub fn stats(&self) -> Stats {
+        let mut counts = *self.shared.counts.lock();
+        let rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
+        let mut stats = Stats { rings: rings.len(), ..Stats::default() };
+        for ring in &rings {
+            let sub = ring.submit.lock();
+            for (total, count) in counts.iter_mut().zip(sub.counts) {
+                *total += count;
+            }
+            stats.request_bytes += sub.bytes();
+        }
+        stats.workers = self.shared.pool.threads();
+        for (opcode, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            stats.operations.insert(op_name(opcode), *count);
+        }
+        stats
+    }
+}
+
+/// The memory that a `NO_MMAP` program brings.
+fn program_memory<H: Host>(
+    host: &H,
+    params: &Params,
+    rings: usize,
+    sqes: usize,
+) -> Result<(Shm, Shm)> {
+    let (cq, sq) = (params.cq_off.user_addr, params.sq_off.user_addr);
+    if cq == 0 || sq == 0 || cq % 4096 != 0 || sq % 4096 != 0 {
+        return Err(if cq == 0 || sq == 0 { Errno::EFAULT } else { Errno::EINVAL });
+    }
+    for (addr, len) in [(cq, rings), (sq, sqes)] {
+        let args = [addr, len as u64, 23, 0, 0, 0];
+        if host.syscall(libc::SYS_madvise, args).is_err() {
+            return Err(Errno::EFAULT);
+        }
+    }
+    Ok((Shm::of_program(cq, rings), Shm::of_program(sq, sqes)))
+}
+
+fn new_ring<H: Host>(
+    engine: &Engine<H>,
+    memory: RingMemory,
+    layout: crate::ring::Layout,
+    shm: Shm,
+    sqes: Shm,
+    params: &Params,
+) -> Ring<H> {
+    Ring {
+        shared: Arc::clone(&engine.shared),
+        host: engine.host.clone(),
+        fd: memory.fd,
+        watch: memory.watch,
+        layout,
+        shm,
+        sqes,
+        submit: Mutex::new(Submit::new()),
+        cq: Mutex::new(Cq::new()),
+        task_work: Mutex::new(Vec::new()),
+        epfd: AtomicI32::new(-1),
+        waker: AtomicI32::new(-1),
+        waiting: AtomicUsize::new(0),
+        pending: AtomicUsize::new(0),
+        deadline: AtomicU64::new(u64::MAX),
+        visits: AtomicU32::new(0),
+        attended: AtomicBool::new(false),
+        has_task_work: AtomicBool::new(false),
+        owner: AtomicU32::new(0),
+        disabled: AtomicBool::new(params.flags & IORING_SETUP_R_DISABLED != 0),
+        dead: AtomicBool::new(false),
+        closed: AtomicBool::new(false),
+        announces: AtomicBool::new(false),
+        sq_asked: AtomicBool::new(false),
+        poll_fd: AtomicI32::new(-1),
+        eventfd: Mutex::new(None),
+        undriven: AtomicU32::new(0),
+    }
+}
+
+/// A file of the engine's own.
+pub(crate) type File<H> = Arc<OwnedFile<H>>;

@@ -1,0 +1,67 @@
+//! What kind of file a descriptor names, looked up once and kept while closes are told.
+
+use ringfence_abi::Result;
+use ringfence_host::Host;
+use std::collections::HashMap;
+
+/// What reads and writes must know of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind {
+    /// A regular file or a block device: it never waits for readiness, and a short transfer goes
+    /// on until the end of the file.
+    pub(crate) regular: bool,
+    /// Opened with `O_DIRECT`: every transfer waits for the device.
+    pub(crate) direct: bool,
+    /// It refuses `RWF_NOWAIT`, for reads and for writes.
+    pub(crate) no_nowait: [bool; 2],
+    /// It has no positions: offsets mean nothing.
+    pub(crate) stream: bool,
+}
+
+/// Kinds by descriptor.
+#[derive(Debug, Default)]
+pub(crate) struct Kinds {
+    known: HashMap<i32, Kind, crate::poll::FdHash>,
+}
+
+impl Kinds {
+    /// The kind of a file; asked again each time unless closes are told.
+    pub(crate) fn get<H: Host>(&mut self, host: &H, fd: i32, trusted: bool) -> Result<Kind> {
+        if trusted && let Some(kind) = self.known.get(&fd) {
+            return Ok(*kind);
+        }
+        let kind = look(host, fd)?;
+        let kind = match self.known.get(&fd) {
+            Some(known) if known.regular == kind.regular && known.direct == kind.direct => *known,
+            _ => kind,
+        };
+        self.known.insert(fd, kind);
+        Ok(kind)
+    }
+
+    /// Remembers more of a file.
+    pub(crate) fn learn(&mut self, fd: i32, kind: Kind) {
+        self.known.insert(fd, kind);
+    }
+
+    /// Forgets descriptors that are closed or replaced.
+    pub(crate) fn forget(&mut self, first: u32, last: u32) {
+        if first == last {
+            self.known.remove(&(first as i32));
+        } else {
+            self.known.retain(|fd, _| !(first..=last).contains(&(*fd as u32)));
+        }
+    }
+}
+
+fn look<H: Host>(host: &H, fd: i32) -> Result<Kind> {
+    let flags = host.syscall(libc::SYS_fcntl, [fd as u64, libc::F_GETFL as u64, 0, 0, 0, 0])?;
+    // struct stat, of which st_mode stands in the low half of the fourth word on x86-64.
+    let mut stat = [0u64; 18];
+    host.syscall(libc::SYS_fstat, [fd as u64, stat.as_mut_ptr() as u64, 0, 0, 0, 0])?;
+    let mode = std::hint::black_box(&stat)[3] as u32 & libc::S_IFMT;
+    let regular = mode == libc::S_IFREG || mode == libc::S_IFBLK;
+    let stream = mode == libc::S_IFIFO || mode == libc::S_IFSOCK;
+    let direct = regular && flags & libc::O_DIRECT as u64 != 0;
+    Ok(Kind { regular, direct, no_nowait: [false; 2], stream })
+}

@@ -1,0 +1,192 @@
+//! A ring's birth and death, and what else it does on its own: its header, its poll descriptor,
+//! memory mapped later, messages from other rings.
+
+use crate::cancel::Match;
+use crate::engine::File;
+use crate::ring::Ring;
+use crate::submit::Submit;
+use ringfence_abi::*;
+use ringfence_host::shm::Shm;
+use ringfence_host::sync::{Arc, Ordering};
+use ringfence_host::{Clock, Host, calls, plain};
+
+impl<H: Host> Ring<H> {
+    /// Fills in the words that never change.
+    pub(crate) fn write_header(&self) {
+        let store = |at: u32, value: u32| self.shm.store(at, value, Ordering::Relaxed);
+        store(layout::SQ_MASK, self.layout.sq_entries - 1);
+        store(layout::CQ_MASK, self.layout.cq_entries - 1);
+        store(layout::SQ_ENTRIES, self.layout.sq_entries);
+        store(layout::CQ_ENTRIES, self.layout.cq_entries);
+    }
+
+    /// Tears the ring down: everything parked is cancelled and every descriptor closed. What was
+    /// done on it, by opcode.
+    pub(crate) fn tear_down(self: &Arc<Self>) -> [u64; Op::COUNT] {
+        self.dead.store(true, Ordering::Release);
+        let (counts, files) = self.with_submit(|ring, sub| {
+            sub.closing = true;
+            for req in sub.drain.take_all() {
+                sub.ready.push_back(req);
+            }
+            ring.cancel_everything(sub);
+            ring.run_ready(sub);
+            let mut tags = Vec::new();
+            sub.registered.buffers.clear(&mut tags);
+            let files = std::mem::take(&mut sub.registered.files);
+            (sub.counts, files)
+        });
+        // Closing files may block or lead back here; no lock is held.
+        drop(files);
+        for word in [&self.epfd, &self.waker, &self.poll_fd] {
+            let fd = word.swap(-1, Ordering::AcqRel);
+            if fd >= 0 {
+                let _ = calls::close(&self.host, fd);
+            }
+        }
+        if let Some(eventfd) = self.eventfd.lock().take() {
+            let _ = calls::close(&self.host, eventfd.fd);
+        }
+        counts
+    }
+
+    /// The ring's own descriptors, -1 for those it has not.
+    pub(crate) fn fds(&self) -> Vec<i32> {
+        let mut fds = vec![
+            self.epfd.load(Ordering::Acquire),
+            self.waker.load(Ordering::Acquire),
+            self.poll_fd.load(Ordering::Acquire),
+            self.eventfd.lock().map_or(-1, |eventfd| eventfd.fd),
+        ];
+        let sub = self.submit.lock();
+        fds.extend(sub.registered.files.fds());
+        fds.extend(sub.parked.iter().filter_map(|(_, entry)| match &entry.waits {
+            crate::parked::Waits::Ready { fd, req, .. } => {
+                matches!(req.file, crate::request::FileRef::Owned(_)).then_some(*fd)
+            }
+            _ => None,
+        }));
+        fds
+    }
+
+    /// Cancels all that is parked; what a worker has ends when the worker is done.
+    fn cancel_everything(self: &Arc<Self>, sub: &mut Submit<H>) {
+        let keys: Vec<_> = sub.parked.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let _ = crate::cancel::cancel_parked(sub, key);
+        }
+    }
+
+    /// Maps more of the ring's own memory, as for buffer rings that the engine allocates.
+    pub(crate) fn map_more(&self, offset: u64, len: usize) -> Result<Shm> {
+        Shm::map(self.fd, offset, len).ok_or(Errno::ENOMEM)
+    }
+
+    /// `POLL*` bits that hold for the ring now.
+    pub(crate) fn readiness(&self, from: &Arc<Ring<H>>, sub: &Submit<H>) -> Option<u32> {
+        let _ = (from, sub);
+        let ready = self.cq.lock().ready(&self.shm, &self.layout);
+        let mut events = libc::EPOLLOUT as u32;
+        if ready > 0 {
+            events |= libc::EPOLLIN as u32;
+        }
+        Some(events)
+    }
+
+    /// The descriptor that is readable while completions are there.
+    pub(crate) fn make_poll_fd(&self) -> Result<i32> {
+        let fd = self.poll_fd.load(Ordering::Acquire);
+        if fd >= 0 {
+            return Ok(fd);
+        }
+        let fd = calls::make_private(&self.host, calls::eventfd(&self.host)?);
+        let made = self.poll_fd.compare_exchange(-1, fd, Ordering::AcqRel, Ordering::Acquire);
+        if let Err(other) = made {
+            let _ = calls::close(&self.host, fd);
+            return Ok(other);
+        }
+        self.announces.store(true, Ordering::Release);
+        self.refresh_poll_fd();
+        Ok(fd)
+    }
+
+    /// Makes the poll descriptor tell the truth: the program takes completions without a call.
+    pub(crate) fn refresh_poll_fd(&self) {
+        let fd = self.poll_fd.load(Ordering::Acquire);
+        if fd < 0 {
+            return;
+        }
+        calls::eventfd_drain(&self.host, fd);
+        if self.cq.lock().ready(&self.shm, &self.layout) > 0 {
+            calls::eventfd_signal(&self.host, fd);
+        }
+    }
+
+    /// A file sent by another ring.
+    ///
+    /// # Errors
+    /// `EAGAIN` if the ring is busy, else as for installing a file.
+    pub(crate) fn install_message(&self, file_index: u32, file: File<H>) -> Result<u32> {
+        // Never two submission locks at once, but by trying.
+        let mut sub = self.submit.try_lock().ok_or(Errno::EAGAIN)?;
+        if file_index == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let sub = &mut *sub;
+        sub.registered.install(file_index, file, &mut sub.batch)
+    }
+
+    /// A cancel by file must name an open one.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub(crate) fn check_open(&self, sub: &Submit<H>, wanted: &Match) -> Result<()> {
+        if wanted.flags & IORING_ASYNC_CANCEL_FD_FIXED != 0 {
+            return sub.registered.files.get(wanted.fd as u32).map(drop);
+        }
+        let args = [wanted.fd as u64, libc::F_GETFD as u64, 0, 0, 0, 0];
+        self.host.syscall(libc::SYS_fcntl, args).map(drop)
+    }
+
+    /// Before this ring itself closes a descriptor, under its lock.
+    pub(crate) fn keep_before_close(self: &Arc<Self>, sub: &mut Submit<H>, fd: i32) {
+        sub.kinds.forget(fd as u32, fd as u32);
+        self.keep_file(sub, fd);
+    }
+
+    /// `IORING_REGISTER_SYNC_CANCEL`: cancels, and waits while a match is running.
+    pub(crate) fn sync_cancel(self: &Arc<Self>, arg: u64, nr: u32) -> Result<u32> {
+        if arg == 0 || nr != 1 {
+            return Err(Errno::EINVAL);
+        }
+        let what: SyncCancelReg = plain::read(&self.host, arg)?;
+        if what.pad != [0; 7] || what.pad2 != [0; 3] {
+            return Err(Errno::EINVAL);
+        }
+        let wanted =
+            Match { user_data: what.addr, fd: what.fd, opcode: what.opcode, flags: what.flags };
+        wanted.check()?;
+        let endless = what.timeout.tv_sec == -1 && what.timeout.tv_nsec == -1;
+        let limit = (what.timeout.tv_sec.max(0) as u64)
+            .saturating_mul(1_000_000_000)
+            .saturating_add(what.timeout.tv_nsec.max(0) as u64);
+        let start = self.host.now(Clock::Monotonic);
+        loop {
+            let result = self.with_submit(|ring, sub| {
+                if wanted.flags & IORING_ASYNC_CANCEL_FD != 0 {
+                    ring.check_open(sub, &wanted)?;
+                }
+                crate::cancel::cancel(sub, &wanted)
+            });
+            match result {
+                Ok(count) => return Ok(count as u32),
+                Err(Errno::EALREADY) => {}
+                Err(errno) => return Err(errno),
+            }
+            if !endless && self.host.now(Clock::Monotonic).saturating_sub(start) >= limit {
+                return Err(Errno::ETIME);
+            }
+            self.drive(Some(1_000_000), None)?;
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The operation table: one row per opcode, in the order of the ABI.
+//!
+//! A row holds the traits that the common checks read, how prep refuses and copies, how issue
+//! tries, and what a worker does when issue would block. The probe, `ringfence ops` and the docs
+//! are printed from these rows; an opcode without a row is answered as an unknown one.
+
+use crate::issue::Cx;
+use crate::ops;
+use crate::request::{Outcome, Req, Request};
+use crate::submit::Prep;
+use ringfence_abi::{Op, Result};
+use ringfence_host::Host;
+
+/// Prep: checks the entry and copies what it points to.
+pub(crate) type PrepFn<H> = fn(&mut Req<H>, &mut Prep<'_, H>) -> Result<()>;
+/// Issue: tries without blocking.
+pub(crate) type IssueFn<H> = fn(&mut Req<H>, &mut Cx<'_, H>) -> Outcome;
+/// Work: the blocking call, on a worker, without the ring's lock.
+pub(crate) type WorkFn<H> = fn(&mut Req<H>, &H) -> i32;
+/// Done: what is left to do under the lock when a worker has made the call.
+pub(crate) type DoneFn<H> = fn(&mut Req<H>, i32, &mut Cx<'_, H>) -> Outcome;
+/// Whether a result is a short transfer, which breaks a link.
+pub(crate) type ShortFn<H> = fn(&Request<H>, i32) -> bool;
+
+/// Needs a file.
+pub(crate) const NEEDS_FILE: u8 = 1 << 0;
+/// Takes an I/O priority, or flags in its place.
+pub(crate) const IOPRIO: u8 = 1 << 1;
+/// Works on IOPOLL rings.
+pub(crate) const IOPOLL: u8 = 1 << 2;
+/// Takes provided buffers.
+pub(crate) const BUFFER_SELECT: u8 = 1 << 3;
+/// A worker can do it.
+pub(crate) const CAN_WORK: u8 = 1 << 4;
+/// Its work may take long: no bound on such workers.
+pub(crate) const UNBOUNDED: u8 = 1 << 5;
+
+/// One row.
+pub(crate) struct OpDef<H: Host> {
+    pub(crate) op: Op,
+    traits: u8,
+    pub(crate) prep: PrepFn<H>,
+    pub(crate) issue: IssueFn<H>,
+    pub(crate) work: WorkFn<H>,
+    pub(crate) done: DoneFn<H>,
+    pub(crate) is_short: ShortFn<H>,
+    /// What differs from the kernel, for the reader of the support table.
+    pub(crate) note: &'static str,
+}
+
+impl<H: Host> OpDef<H> {
+    /// Whether it has a trait.
+    #[inline]
+    pub(crate) fn has(&self, traits: u8) -> bool {
+        self.traits & traits != 0
+    }
+
+    const fn work(mut self, work: WorkFn<H>) -> Self {
+        self.work = work;
+        self.traits |= CAN_WORK;
+        self
+    }
+
+    const fn done(mut self, done: DoneFn<H>) -> Self {
+        self.done = done;
+        self
+    }
+
+    const fn short(mut self, is_short: ShortFn<H>) -> Self {
+        self.is_short = is_short;
+        self
+    }
+
+    const fn note(mut self, note: &'static str) -> Self {
+        self.note = note;
+        self
+    }
+}
+
+fn no_work<H: Host>(_: &mut Req<H>, _: &H) -> i32 {
+    ringfence_abi::Errno::EOPNOTSUPP.as_result()
+}
+
+fn as_is<H: Host>(_: &mut Req<H>, res: i32, _: &mut Cx<'_, H>) -> Outcome {
+    Outcome::Done(res)
+}
+
+fn never_short<H: Host>(_: &Request<H>, _: i32) -> bool {
+    false
+}
+
+const fn row<H: Host>(op: Op, traits: u8, prep: PrepFn<H>, issue: IssueFn<H>) -> Option<OpDef<H>> {
+    Some(def(op, traits, prep, issue))
+}
+
+const fn def<H: Host>(op: Op, traits: u8, prep: PrepFn<H>, issue: IssueFn<H>) -> OpDef<H> {
+    let (work, done, is_short) = (no_work, as_is, never_short);
+    OpDef { op, traits, prep, issue, work, done, is_short, note: "" }
+}
+
+/// The rows for a host.
+pub(crate) struct Table<H>(std::marker::PhantomData<H>);
+
+impl<H: Host> Table<H> {
+    /// The row of an opcode, if the operation is there.
+    #[inline]
+    pub(crate) fn get(opcode: u8) -> Option<&'static OpDef<H>> {
+        Self::ROWS.get(opcode as usize)?.as_ref()
+    }
+
+    const FILE: u8 = NEEDS_FILE;
+    const RW: u8 = NEEDS_FILE | IOPRIO | IOPOLL;
+    const NET: u8 = NEEDS_FILE | IOPRIO | UNBOUNDED;
+
+    const ROWS: &'static [Option<OpDef<H>>; Op::COUNT] = &[
+        row(Op::Nop, IOPOLL, ops::nop::prep, ops::nop::issue),
+        Some(
+            def(Op::Readv, Self::RW | BUFFER_SELECT, ops::rw::prep_vectored, ops::rw::read)
+                .work(ops::rw::work_read)
+                .done(ops::rw::read_done)
+                .short(ops::rw::is_short),
+        ),
+        Some(
+            def(Op::Writev, Self::RW, ops::rw::prep_vectored, ops::rw::write)
+                .work(ops::rw::work_write)
+                .short(ops::rw::is_short),
+        ),
+        Some(
+            def(Op::Fsync, Self::FILE, ops::sync::prep_fsync, ops::sync::issue)
+                .work(ops::sync::fsync),
+        ),
+        Some(
+            def(Op::ReadFixed, Self::RW, ops::rw::prep_fixed, ops::rw::read)
+                .work(ops::rw::work_read)
+                .done(ops::rw::read_done)
+                .short(ops::rw::is_short),
+        ),
+        Some(
+            def(Op::WriteFixed, Self::RW, ops::rw::prep_fixed, ops::rw::write)
+                .work(ops::rw::work_write)
+                .short(ops::rw::is_short),
+        ),
+        row(Op::PollAdd, Self::FILE | UNBOUNDED, ops::poll::prep_add, ops::poll::add),
+        row(Op::PollRemove, 0, ops::poll::prep_remove, ops::poll::remove),
+        Some(
+            def(Op::SyncFileRange, Self::FILE, ops::sync::prep_range, ops::sync::issue)
+                .work(ops::sync::sync_file_range),
+        ),
+        Some(
+            def(Op::Sendmsg, Self::NET, ops::message::prep_send, ops::message::send)
+                .short(ops::net::is_short),
+        ),
+        Some(
+            def(
+                Op::Recvmsg,
+                Self::NET | BUFFER_SELECT,
+                ops::message::prep_recv,
+                ops::message::recv,
+            )
+            .short(ops::net::is_short),
+        ),
+        row(Op::Timeout, 0, ops::timeout::prep, ops::timeout::issue),
+        row(Op::TimeoutRemove, 0, ops::timeout::prep_remove, ops::timeout::remove),
+        row(Op::Accept, Self::NET, ops::net::prep_accept, ops::net::accept),
+        row(Op::AsyncCancel, 0, ops::cancel::prep, ops::cancel::issue),
+        row(Op::LinkTimeout, 0, ops::timeout::prep_link, ops::timeout::issue_link),
+        row(Op::Connect, Self::FILE | UNBOUNDED, ops::net::prep_connect, ops::net::connect),
+        Some(
+            def(Op::Fallocate, Self::FILE, ops::sync::prep_fallocate, ops::sync::issue)
+                .work(ops::sync::fallocate),
+        ),
+        Some(
+            def(Op::Openat, 0, ops::open::prep_openat, ops::open::issue)
+                .work(ops::open::work)
+                .done(ops::open::done),
+        ),
+        row(Op::Close, 0, ops::close::prep, ops::close::issue),
+        row(Op::FilesUpdate, 0, ops::files_update::prep, ops::files_update::issue),
+        Some(def(Op::Statx, 0, ops::fs::prep_statx, ops::fs::issue_statx).work(ops::fs::statx)),
+        Some(
+            def(Op::Read, Self::RW | BUFFER_SELECT, ops::rw::prep, ops::rw::read)
+                .work(ops::rw::work_read)
+                .done(ops::rw::read_done)
+                .short(ops::rw::is_short),
+        ),
+        Some(
+            def(Op::Write, Self::RW, ops::rw::prep, ops::rw::write)
+                .work(ops::rw::work_write)
+                .short(ops::rw::is_short),
+        ),
+        Some(
+            def(Op::Fadvise, Self::FILE, ops::advise::prep_fadvise, ops::advise::issue)
+                .work(ops::advise::fadvise),
+        ),
+        Some(
+            def(Op::Madvise, 0, ops::advise::prep_madvise, ops::advise::issue)
+                .work(ops::advise::madvise),
+        ),
+        Some(
+            def(Op::Send, Self::NET | BUFFER_SELECT, ops::net::prep_send, ops::net::send)
+                .short(ops::net::is_short),
+        ),
+        Some(
+            def(Op::Recv, Self::NET | BUFFER_SELECT, ops::net::prep_recv, ops::net::recv)
+                .short(ops::net::is_short),
+        ),
+        Some(
+            def(Op::Openat2, 0, ops::open::prep_openat2, ops::open::issue)
+                .work(ops::open::work)
+                .done(ops::open::done),
+        ),
+        row(Op::EpollCtl, 0, ops::epoll::prep, ops::epoll::issue),
+        Some(
+            def(Op::Splice, Self::FILE | UNBOUNDED, ops::splice::prep, ops::splice::splice)
+                .short(ops::splice::is_short),
+        ),
+        row(Op::ProvideBuffers, 0, ops::buffers::prep_provide, ops::buffers::provide),
+        row(Op::RemoveBuffers, 0, ops::buffers::prep_remove, ops::buffers::remove),
+        Some(
+            def(Op::Tee, Self::FILE | UNBOUNDED, ops::splice::prep_tee, ops::splice::tee)
+                .short(ops::splice::is_short),
+        ),
+        row(Op::Shutdown, Self::FILE, ops::net::prep_shutdown, ops::net::shutdown),
+        Some(def(Op::Renameat, 0, ops::fs::prep_renameat, ops::fs::issue).work(ops::fs::renameat)),
+        Some(def(Op::Unlinkat, 0, ops::fs::prep_unlinkat, ops::fs::issue).work(ops::fs::unlinkat)),
+        Some(def(Op::Mkdirat, 0, ops::fs::prep_mkdirat, ops::fs::issue).work(ops::fs::mkdirat)),
+        Some(
+            def(Op::Symlinkat, 0, ops::fs::prep_symlinkat, ops::fs::issue).work(ops::fs::symlinkat),
+        ),
+        Some(def(Op::Linkat, 0, ops::fs::prep_linkat, ops::fs::issue).work(ops::fs::linkat)),
+        Some(
+            def(Op::MsgRing, Self::FILE, ops::msg_ring::prep, ops::msg_ring::issue)
+                .note("targets are rings of the same process"),
+        ),
+        None, // FSETXATTR
+        None, // SETXATTR
+        None, // FGETXATTR
+        None, // GETXATTR
+        row(Op::Socket, 0, ops::net::prep_socket, ops::net::socket),
+        None, // URING_CMD
+        None, // SEND_ZC
+        None, // SENDMSG_ZC
+        None, // READ_MULTISHOT
+        None, // WAITID
+        None, // FUTEX_WAIT
+        None, // FUTEX_WAKE
+        None, // FUTEX_WAITV
+        None, // FIXED_FD_INSTALL
+        Some(
+            def(Op::Ftruncate, Self::FILE, ops::sync::prep_ftruncate, ops::sync::issue)
+                .work(ops::sync::ftruncate),
+        ),
+        row(Op::Bind, Self::FILE, ops::net::prep_bind, ops::net::bind),
+        row(Op::Listen, Self::FILE, ops::net::prep_listen, ops::net::listen),
+        None, // RECV_ZC
+        None, // EPOLL_WAIT
+        None, // READV_FIXED
+        None, // WRITEV_FIXED
+        row(Op::Pipe, 0, ops::pipe::prep, ops::pipe::issue),
+        None, // NOP128
+        None, // URING_CMD128
+    ];
+
+    /// Rows stand at the place of their opcode.
+    pub(crate) const IN_ABI_ORDER: () = {
+        let mut code = 0;
+        while code < Op::COUNT {
+            if let Some(row) = &Self::ROWS[code] {
+                assert!(row.op as usize == code, "rows stand in ABI order");
+            }
+            code += 1;
+        }
+    };
+}
+
+/// What the engine says of one operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Support {
+    /// The operation.
+    pub op: Op,
+    /// Whether it is there.
+    pub supported: bool,
+    /// What differs from the kernel, empty for nothing.
+    pub note: &'static str,
+}
+
+/// The support table, in the order of the ABI.
+pub fn support() -> Vec<Support> {
+    let of = |op: &Op| match Table::<ringfence_host::Os>::get(*op as u8) {
+        Some(def) => Support { op: *op, supported: true, note: def.note },
+        None => Support { op: *op, supported: false, note: "" },
+    };
+    Op::ALL.iter().map(of).collect()
+}

@@ -1,0 +1,336 @@
+//! READ, WRITE, their vectored and their fixed forms.
+//!
+//! A read or write is tried with `RWF_NOWAIT`. What would block waits for readiness, if the file
+//! knows readiness, or goes to a worker. Files that refuse `RWF_NOWAIT` are served inline until
+//! it hurts ([`crate::patience`]). `O_DIRECT` always waits for the device, so it goes to workers.
+
+use crate::issue::Cx;
+use crate::kind::Kind;
+use crate::request::{Extra, FileRef, Outcome, Req, Request, result_of};
+use crate::submit::Prep;
+use ringfence_abi::*;
+use ringfence_host::sync::Ordering;
+use ringfence_host::{Host, calls, plain};
+
+/// Most bytes of one transfer, as the kernel has it.
+pub(crate) const TRANSFER_MAX: u64 = 0x7fff_f000;
+
+const RWF_NOWAIT: u32 = libc::RWF_NOWAIT as u32;
+const RWF_KNOWN: u32 = 0x1ff;
+
+/// Most iovecs of one call.
+const IOV_MAX: u32 = 1024;
+
+/// The direction of a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Read,
+    Write,
+}
+
+impl Way {
+    fn readiness(self) -> u32 {
+        (if self == Way::Read { libc::EPOLLIN } else { libc::EPOLLOUT }) as u32
+    }
+
+    fn vectored(self) -> i64 {
+        if self == Way::Read { libc::SYS_preadv2 } else { libc::SYS_pwritev2 }
+    }
+}
+
+fn check_flags<H: Host>(req: &Req<H>) -> Result<()> {
+    if req.sqe.op_flags & !RWF_KNOWN != 0 { Err(Errno::EOPNOTSUPP) } else { Ok(()) }
+}
+
+pub(crate) fn prep<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()> {
+    if req.sqe.addr3 | req.sqe.pad2 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}
+
+pub(crate) fn prep_vectored<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
+    prep(req, cx)?;
+    let count = req.sqe.len;
+    if req.has(IOSQE_BUFFER_SELECT) {
+        // One iovec only, whose length is that of the buffer.
+        if count > 1 {
+            return Err(Errno::EINVAL);
+        }
+        let iovec: Iovec = plain::read(&cx.ring.host, req.sqe.addr)?;
+        req.extra = Extra::Number(iovec.len);
+        return Ok(());
+    }
+    req.extra = Extra::Iovecs(read_iovecs(&cx.ring.host, req.sqe.addr, u64::from(count))?);
+    Ok(())
+}
+
+/// Copies an iovec array.
+///
+/// # Errors
+/// `EFAULT`, and `EINVAL` for more than 1024 or for lengths that overflow.
+pub(crate) fn read_iovecs<H: Host>(host: &H, addr: u64, count: u64) -> Result<Vec<Iovec>> {
+    if count > u64::from(IOV_MAX) {
+        return Err(Errno::EINVAL);
+    }
+    let mut iovecs = Vec::with_capacity(count as usize);
+    for index in 0..count {
+        let iovec: Iovec = plain::read_at(host, addr, index)?;
+        if (iovec.len as i64) < 0 {
+            return Err(Errno::EINVAL);
+        }
+        iovecs.push(iovec);
+    }
+    Ok(iovecs)
+}
+
+pub(crate) fn prep_fixed<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
+    prep(req, cx)
+}
+
+/// The memory of a transfer, as iovecs left to do.
+fn memory<H: Host>(req: &Request<H>) -> Vec<Iovec> {
+    let mut iovecs = match &req.extra {
+        Extra::Iovecs(iovecs) => iovecs.clone(),
+        _ => vec![single(req)],
+    };
+    let mut skip = req.done;
+    for iovec in &mut iovecs {
+        let part = skip.min(iovec.len);
+        iovec.base = iovec.base.wrapping_add(part);
+        iovec.len -= part;
+        skip -= part;
+    }
+    iovecs
+}
+
+fn single<H: Host>(req: &Request<H>) -> Iovec {
+    match req.buffer {
+        Some(buffer) => Iovec { base: buffer.addr, len: u64::from(buffer.len) },
+        None => Iovec { base: req.sqe.addr, len: u64::from(req.sqe.len) },
+    }
+}
+
+/// Bytes asked for.
+fn wanted<H: Host>(req: &Request<H>) -> u64 {
+    match &req.extra {
+        Extra::Iovecs(iovecs) => {
+            iovecs.iter().fold(0u64, |sum, iovec| sum.saturating_add(iovec.len)).min(TRANSFER_MAX)
+        }
+        _ => single(req).len.min(TRANSFER_MAX),
+    }
+}
+
+/// A short transfer breaks a link.
+pub(crate) fn is_short<H: Host>(req: &Request<H>, res: i32) -> bool {
+    (res as u64) < wanted(req)
+}
+
+/// The offset to use: -1 for the file's own position.
+fn offset<H: Host>(req: &Request<H>, stream: bool) -> u64 {
+    if stream || req.sqe.off == u64::MAX { u64::MAX } else { req.sqe.off.wrapping_add(req.done) }
+}
+
+/// One call. `flags` are `RWF_*`.
+fn transfer<H: Host>(
+    req: &Request<H>,
+    host: &H,
+    way: Way,
+    flags: u32,
+    stream: bool,
+) -> Result<u64> {
+    let fd = req.file.fd() as u64;
+    let at = offset(req, stream);
+    let plain_memory = !matches!(req.extra, Extra::Iovecs(_)) && req.done == 0;
+    if plain_memory {
+        let iovec = single(req);
+        return call(host, way, fd, std::slice::from_ref(&iovec), at, flags);
+    }
+    call(host, way, fd, &memory(req), at, flags)
+}
+
+fn call<H: Host>(
+    host: &H,
+    way: Way,
+    fd: u64,
+    iovecs: &[Iovec],
+    at: u64,
+    flags: u32,
+) -> Result<u64> {
+    let (list, count) = (iovecs.as_ptr() as u64, iovecs.len() as u64);
+    if flags == 0 && at == u64::MAX {
+        let number = if way == Way::Read { libc::SYS_readv } else { libc::SYS_writev };
+        return host.syscall(number, [fd, list, count, 0, 0, 0]);
+    }
+    host.syscall(way.vectored(), [fd, list, count, at, 0, u64::from(flags)])
+}
+
+pub(crate) fn read<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
+    if req.sqe.opcode == Op::ReadFixed as u8
+        && let Err(errno) = check_fixed(req, cx)
+    {
+        return Outcome::Done(errno.as_result());
+    }
+    if req.has(IOSQE_BUFFER_SELECT) && req.buffer.is_none() {
+        let len = if let Extra::Number(len) = req.extra { len as u32 } else { req.sqe.len };
+        if let Err(errno) = crate::kbuf::select(cx.sub, &cx.ring.host, req, len) {
+            return Outcome::Done(errno.as_result());
+        }
+    }
+    let outcome = rw(req, cx, Way::Read);
+    if !matches!(outcome, Outcome::Done(_) | Outcome::Work) {
+        crate::kbuf::put_back(cx.sub, req);
+    }
+    outcome
+}
+
+pub(crate) fn write<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
+    if req.sqe.opcode == Op::WriteFixed as u8
+        && let Err(errno) = check_fixed(req, cx)
+    {
+        return Outcome::Done(errno.as_result());
+    }
+    rw(req, cx, Way::Write)
+}
+
+fn check_fixed<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> Result<()> {
+    let buffer = cx.sub.registered.buffers.get(req.sqe.buf_index)?;
+    buffer.check(req.sqe.addr, u64::from(req.sqe.len))
+}
+
+fn rw<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way) -> Outcome {
+    if let Err(errno) = check_flags(req) {
+        return Outcome::Done(errno.as_result());
+    }
+    let fd = req.file.fd();
+    let trusted = cx.ring.shared.trusts_closes.load(Ordering::Relaxed)
+        || matches!(req.file, FileRef::Owned(_));
+    let kind = match cx.sub.kinds.get(&cx.ring.host, fd, trusted) {
+        Ok(kind) => kind,
+        Err(errno) => return Outcome::Done(errno.as_result()),
+    };
+    if kind.direct {
+        return if req.sqe.op_flags & RWF_NOWAIT != 0 {
+            try_once(req, cx, way, kind)
+        } else {
+            Outcome::Work
+        };
+    }
+    if req.force_async && kind.regular && !req.polled {
+        return Outcome::Work;
+    }
+    if kind.no_nowait[way as usize] {
+        return without_nowait(req, cx, way, kind);
+    }
+    try_once(req, cx, way, kind)
+}
+
+/// Tries without blocking.
+fn try_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind: Kind) -> Outcome {
+    let result = transfer(req, &cx.ring.host, way, req.sqe.op_flags | RWF_NOWAIT, kind.stream);
+    let no_wait = req.sqe.op_flags & RWF_NOWAIT != 0;
+    match result {
+        Ok(n) => moved(req, cx, way, kind, n),
+        Err(Errno::EAGAIN) if no_wait => done_so_far(req, Err(Errno::EAGAIN)),
+        Err(Errno::EAGAIN) if kind.regular => Outcome::Work,
+        Err(Errno::EAGAIN) => Outcome::Wait(way.readiness()),
+        Err(Errno::EOPNOTSUPP) if no_wait => done_so_far(req, Err(Errno::EOPNOTSUPP)),
+        Err(Errno::EOPNOTSUPP) => {
+            let mut kind = kind;
+            kind.no_nowait[way as usize] = true;
+            cx.sub.kinds.learn(req.file.fd(), kind);
+            without_nowait(req, cx, way, kind)
+        }
+        Err(Errno::ESPIPE) if !kind.stream => {
+            // Character devices and the like without positions.
+            let kind = Kind { stream: true, ..kind };
+            cx.sub.kinds.learn(req.file.fd(), kind);
+            try_once(req, cx, way, kind)
+        }
+        Err(errno) => done_so_far(req, Err(errno)),
+    }
+}
+
+/// A file that refuses `RWF_NOWAIT`.
+fn without_nowait<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind: Kind) -> Outcome {
+    if kind.regular {
+        if !cx.sub.patience[way as usize].allows() {
+            return Outcome::Work;
+        }
+        let mut patience = cx.sub.patience[way as usize];
+        let result = patience.time(&cx.ring.host, || {
+            transfer(req, &cx.ring.host, way, req.sqe.op_flags, kind.stream)
+        });
+        cx.sub.patience[way as usize] = patience;
+        return match result {
+            Ok(n) => moved(req, cx, way, kind, n),
+            Err(errno) => done_so_far(req, Err(errno)),
+        };
+    }
+    match calls::poll_now(&cx.ring.host, req.file.fd(), way.readiness()) {
+        Ok(0) => Outcome::Wait(way.readiness()),
+        Ok(_) => Outcome::Done(result_of(transfer(
+            req,
+            &cx.ring.host,
+            way,
+            req.sqe.op_flags,
+            kind.stream,
+        ))),
+        Err(errno) => Outcome::Done(errno.as_result()),
+    }
+}
+
+/// A transfer moved `n` bytes: that is all for streams; regular files go on to the end.
+fn moved<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind: Kind, n: u64) -> Outcome {
+    req.done += n;
+    if !kind.regular || n == 0 || req.done >= wanted(req) {
+        return done_so_far(req, Ok(0));
+    }
+    if kind.no_nowait[way as usize] {
+        without_nowait(req, cx, way, kind)
+    } else {
+        try_once(req, cx, way, kind)
+    }
+}
+
+/// What a transfer ends with: the bytes moved if there are any, else the error.
+fn done_so_far<H: Host>(req: &Req<H>, result: Result<u64>) -> Outcome {
+    if req.done > 0 { Outcome::Done(req.done as i32) } else { Outcome::Done(result_of(result)) }
+}
+
+fn work<H: Host>(req: &mut Req<H>, host: &H, way: Way) -> i32 {
+    loop {
+        let mut result = transfer(req, host, way, req.sqe.op_flags, false);
+        if result == Err(Errno::ESPIPE) {
+            result = transfer(req, host, way, req.sqe.op_flags, true);
+        }
+        match result {
+            Ok(0) => return req.done as i32,
+            Ok(n) => {
+                req.done += n;
+                if req.done >= wanted(req) {
+                    return req.done as i32;
+                }
+            }
+            Err(Errno::EINTR) => {}
+            Err(errno) if req.done > 0 => {
+                let _ = errno;
+                return req.done as i32;
+            }
+            Err(errno) => return errno.as_result(),
+        }
+    }
+}
+
+pub(crate) fn work_read<H: Host>(req: &mut Req<H>, host: &H) -> i32 {
+    work(req, host, Way::Read)
+}
+
+pub(crate) fn work_write<H: Host>(req: &mut Req<H>, host: &H) -> i32 {
+    work(req, host, Way::Write)
+}
+
+pub(crate) fn read_done<H: Host>(req: &mut Req<H>, res: i32, _: &mut Cx<'_, H>) -> Outcome {
+    let _ = req;
+    Outcome::Done(res)
+}

@@ -1,0 +1,235 @@
+//! Readiness: requests that wait for a file, and the events that let them go on.
+//!
+//! A ring has one epoll descriptor, and each open file that a request waited for one persistent,
+//! edge-triggered registration in it, for all events. An armed request costs no system call when
+//! the registration is known to be alive. No edge is lost: a request tries first and is armed
+//! under the submission lock, and events are looked up under it too, so an edge that comes in
+//! between is still in the epoll queue, or waits for the lock.
+
+use crate::issue::take_link_timeout;
+use crate::parked::{Key, Parked, Waits};
+use crate::request::{FileRef, OwnedFile, Req};
+use crate::ring::{Ring, WAKER_EVENT};
+use crate::submit::Submit;
+use ringfence_abi::{Errno, IOSQE_FIXED_FILE, Op, Result};
+use ringfence_host::sync::{Arc, Ordering};
+use ringfence_host::{Event, Host, calls};
+use std::collections::HashMap;
+
+/// All events; `EPOLLERR` and `EPOLLHUP` come by themselves.
+const ALL_EVENTS: u32 =
+    (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLPRI | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
+
+/// Events that end every wait.
+pub(crate) const ALWAYS: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
+
+/// One registered file: who waits for it.
+#[derive(Debug, Default)]
+struct Watched {
+    waiting: Vec<Key>,
+    /// Tells events of this registration from those of an earlier file with the same number.
+    generation: u32,
+    /// It is in the epoll set, as far as we know.
+    registered: bool,
+}
+
+/// The files that requests of a ring wait for, by descriptor.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    watched: HashMap<i32, Watched, FdHash>,
+    generation: u32,
+}
+
+/// Hashes descriptors: small numbers, spread already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FdHash(u64);
+
+impl std::hash::BuildHasher for FdHash {
+    type Hasher = FdHash;
+    fn build_hasher(&self) -> FdHash {
+        FdHash(0)
+    }
+}
+
+impl std::hash::Hasher for FdHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+    fn write_i32(&mut self, value: i32) {
+        self.0 = (value as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+impl Files {
+    /// Whether a request waits for a descriptor from `first` to `last`.
+    pub(crate) fn waits_in(&self, first: u32, last: u32) -> Vec<i32> {
+        let inside = |fd: &i32| (first..=last).contains(&(*fd as u32));
+        self.watched.keys().copied().filter(inside).collect()
+    }
+
+    /// Forgets that a request waits.
+    pub(crate) fn remove(&mut self, fd: i32, key: Key) {
+        if let Some(watched) = self.watched.get_mut(&fd) {
+            watched.waiting.retain(|waiting| *waiting != key);
+        }
+    }
+}
+
+fn event_data(fd: i32, generation: u32) -> u64 {
+    u64::from(fd as u32) | u64::from(generation) << 32
+}
+
+impl<H: Host> Ring<H> {
+    /// Parks a request until its file is ready. `tried` says that it was just tried and would
+    /// have blocked; if not, readiness that holds already must count.
+    pub(crate) fn park_ready(
+        self: &Arc<Self>,
+        sub: &mut Submit<H>,
+        mut req: Req<H>,
+        events: u32,
+        tried: bool,
+    ) {
+        let fd = req.file.fd();
+        if let Err(errno) = self.watch(sub, fd, tried) {
+            return self.park_unpollable(sub, req, errno);
+        }
+        req.polled = true;
+        let timeout = take_link_timeout(&mut req);
+        let key = sub.parked.insert(Parked {
+            user_data: req.sqe.user_data,
+            fd: req.sqe.fd,
+            opcode: req.sqe.opcode,
+            fixed: req.has(IOSQE_FIXED_FILE),
+            waits: Waits::Ready { fd, events: events | ALWAYS, req },
+        });
+        if let Some(watched) = sub.polled.watched.get_mut(&fd) {
+            watched.waiting.push(key);
+        }
+        if let Some(timeout) = timeout {
+            self.arm_link_timeout(sub, key, timeout);
+        }
+    }
+
+    /// A file that epoll does not take is one that never blocks for readiness.
+    fn park_unpollable(self: &Arc<Self>, sub: &mut Submit<H>, req: Req<H>, errno: Errno) {
+        let can_work = crate::opdef::Table::<H>::get(req.sqe.opcode)
+            .is_some_and(|def| def.has(crate::opdef::CAN_WORK));
+        if errno == Errno::EPERM && can_work {
+            let mut req = req;
+            req.force_async = true;
+            req.polled = false;
+            sub.ready.push_back(req);
+        } else {
+            self.complete(sub, req, errno.as_result());
+        }
+    }
+
+    /// Makes sure that `fd` is in the epoll set.
+    fn watch(&self, sub: &mut Submit<H>, fd: i32, tried: bool) -> Result<()> {
+        let epfd = self.epoll()?;
+        let files = &mut sub.polled;
+        let watched = files.watched.entry(fd).or_default();
+        let trusted = self.shared.trusts_closes.load(Ordering::Relaxed);
+        if watched.registered && tried && trusted {
+            return Ok(());
+        }
+        files.generation = files.generation.wrapping_add(1) & 0x7fff_ffff;
+        let data = event_data(fd, files.generation);
+        // ADD also finds out whether the number now names another file: then the old
+        // registration went with the old file. MOD looks at readiness afresh.
+        let mut op =
+            if watched.registered && trusted { libc::EPOLL_CTL_MOD } else { libc::EPOLL_CTL_ADD };
+        let mut result = calls::epoll_ctl(&self.host, epfd, op, fd, ALL_EVENTS, data);
+        if let Err(Errno::EEXIST | Errno::ENOENT) = result {
+            op = if op == libc::EPOLL_CTL_ADD { libc::EPOLL_CTL_MOD } else { libc::EPOLL_CTL_ADD };
+            result = calls::epoll_ctl(&self.host, epfd, op, fd, ALL_EVENTS, data);
+        }
+        if result.is_err() {
+            if watched.waiting.is_empty() {
+                files.watched.remove(&fd);
+            }
+            return result;
+        }
+        watched.registered = true;
+        watched.generation = files.generation;
+        Ok(())
+    }
+
+    /// Handles events of the epoll set: requests that were waiting for them are issued again.
+    pub(crate) fn handle_events(self: &Arc<Self>, sub: &mut Submit<H>, events: &[Event]) {
+        for event in events {
+            let (data, revents) = (event.data, event.events);
+            if data == WAKER_EVENT {
+                calls::eventfd_drain(&self.host, self.waker.load(Ordering::Acquire));
+                continue;
+            }
+            let (fd, generation) = (data as u32 as i32, (data >> 32) as u32);
+            let Some(watched) = sub.polled.watched.get_mut(&fd) else { continue };
+            if watched.generation != generation {
+                continue;
+            }
+            let mut waiting = std::mem::take(&mut watched.waiting);
+            waiting.retain(|key| !self.let_go(sub, *key, revents));
+            // Issuing happens after the scan, from the ready queue, so nobody was added since
+            // but a multishot that was put back at once.
+            if let Some(watched) = sub.polled.watched.get_mut(&fd) {
+                waiting.append(&mut watched.waiting);
+                watched.waiting = waiting;
+            }
+        }
+    }
+
+    /// Lets a waiting request go on if `revents` is what it waits for; true if it has left.
+    fn let_go(self: &Arc<Self>, sub: &mut Submit<H>, key: Key, revents: u32) -> bool {
+        let Some(entry) = sub.parked.get(key) else { return true };
+        let Waits::Ready { events, .. } = &entry.waits else { return true };
+        if events & revents == 0 {
+            return false;
+        }
+        if entry.opcode == Op::PollAdd as u8 {
+            return crate::ops::poll::event(self, sub, key, revents);
+        }
+        let Some(entry) = sub.parked.remove(key) else { return true };
+        if let Waits::Ready { mut req, .. } = entry.waits {
+            self.rejoin_link_timeout(sub, &mut req);
+            sub.ready.push_back(req);
+        }
+        true
+    }
+
+    /// The program is about to close descriptors: requests that wait for them keep the file.
+    pub(crate) fn keep_files(self: &Arc<Self>, first: u32, last: u32) {
+        self.with_submit(|ring, sub| {
+            sub.kinds.forget(first, last);
+            for fd in sub.polled.waits_in(first, last) {
+                ring.keep_file(sub, fd);
+            }
+        });
+    }
+
+    pub(crate) fn keep_file(self: &Arc<Self>, sub: &mut Submit<H>, fd: i32) {
+        let Some(watched) = sub.polled.watched.remove(&fd) else { return };
+        let epfd = self.epfd.load(Ordering::Acquire);
+        if epfd >= 0 && watched.registered {
+            let _ = calls::epoll_ctl(&self.host, epfd, libc::EPOLL_CTL_DEL, fd, 0, 0);
+        }
+        if watched.waiting.is_empty() {
+            return;
+        }
+        let Ok(kept) = OwnedFile::dup(&self.host, fd) else { return };
+        for key in watched.waiting {
+            let Some(entry) = sub.parked.remove(key) else { continue };
+            let Waits::Ready { events, mut req, .. } = entry.waits else { continue };
+            if matches!(req.file, FileRef::Plain(_)) {
+                req.file = FileRef::Owned(Arc::clone(&kept));
+            }
+            self.rejoin_link_timeout(sub, &mut req);
+            self.park_ready(sub, req, events, false);
+        }
+    }
+}

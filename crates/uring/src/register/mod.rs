@@ -1,0 +1,162 @@
+//! `io_uring_register`: resources and settings of a ring.
+
+pub(crate) mod buffers;
+pub(crate) mod files;
+mod misc;
+mod pbuf;
+
+use crate::cq::Entry;
+use crate::kbuf::Groups;
+use crate::request::OwnedFile;
+use crate::ring::Ring;
+use crate::submit::Submit;
+use buffers::Buffers;
+use files::Files;
+use ringfence_abi::*;
+use ringfence_host::Host;
+use ringfence_host::sync::{Arc, Ordering};
+
+/// All that is registered with a ring.
+pub(crate) struct Registered<H: Host> {
+    pub(crate) files: Files<H>,
+    pub(crate) buffers: Buffers,
+    pub(crate) groups: Groups,
+    /// Restrictions are in force.
+    pub(crate) restricted: bool,
+    restrictions: Option<misc::Restrictions>,
+    personalities: u16,
+    free_personalities: Vec<u16>,
+    /// The clock of waits.
+    pub(crate) clock: ringfence_host::Clock,
+    iowq_limits: [u32; 2],
+}
+
+impl<H: Host> Default for Registered<H> {
+    fn default() -> Self {
+        Registered {
+            files: Files::default(),
+            buffers: Buffers::default(),
+            groups: Groups::default(),
+            restricted: false,
+            restrictions: None,
+            personalities: 0,
+            free_personalities: Vec::new(),
+            clock: ringfence_host::Clock::Monotonic,
+            iowq_limits: [0; 2],
+        }
+    }
+}
+
+impl<H: Host> Registered<H> {
+    /// Whether a personality is registered.
+    pub(crate) fn has_personality(&self, id: u16) -> bool {
+        id >= 1 && id <= self.personalities && !self.free_personalities.contains(&id)
+    }
+
+    /// Whether the restrictions allow an entry.
+    ///
+    /// # Errors
+    /// `EACCES`.
+    pub(crate) fn check_sqe(&self, sqe: &Sqe) -> Result<()> {
+        match &self.restrictions {
+            Some(restrictions) => restrictions.check_sqe(sqe),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts a file into a slot, `IORING_FILE_INDEX_ALLOC` for any; 0, or the slot that was chosen.
+    ///
+    /// # Errors
+    /// `ENXIO` without a table, `EINVAL` beyond it, `ENFILE` if it is full.
+    pub(crate) fn install(
+        &mut self,
+        file_index: u32,
+        file: Arc<OwnedFile<H>>,
+        tags: &mut Vec<Entry>,
+    ) -> Result<u32> {
+        self.files.install(file_index, file, tags)
+    }
+
+    /// Empties a slot.
+    ///
+    /// # Errors
+    /// `ENXIO`, `EINVAL`, and `EBADF` if it is empty.
+    pub(crate) fn close_slot(&mut self, slot: u32, tags: &mut Vec<Entry>) -> Result<()> {
+        self.files.close(slot, tags)
+    }
+}
+
+/// The completion that tells that a tagged resource is released.
+fn tag_entry(tag: u64) -> Entry {
+    Entry { cqe: Cqe { user_data: tag, ..Cqe::default() }, ..Entry::default() }
+}
+
+/// One register operation, under the submission lock.
+type RegisterFn<H> = fn(&Arc<Ring<H>>, &mut Submit<H>, u64, u32) -> Result<u32>;
+
+/// The operation of a register opcode, if it is there.
+fn operation<H: Host>(op: RegisterOp) -> Option<RegisterFn<H>> {
+    use RegisterOp as R;
+    Some(match op {
+        R::Buffers => buffers::register,
+        R::UnregisterBuffers => buffers::unregister,
+        R::Buffers2 => buffers::register2,
+        R::BuffersUpdate => buffers::update2,
+        R::Files => files::register,
+        R::UnregisterFiles => files::unregister,
+        R::FilesUpdate => files::register_update,
+        R::Files2 => files::register2,
+        R::FilesUpdate2 => files::update2,
+        R::FileAllocRange => files::alloc_range,
+        R::Eventfd => misc::eventfd,
+        R::EventfdAsync => misc::eventfd_async,
+        R::UnregisterEventfd => misc::unregister_eventfd,
+        R::Probe => misc::probe,
+        R::Personality => misc::personality,
+        R::UnregisterPersonality => misc::unregister_personality,
+        R::Restrictions => misc::restrictions,
+        R::EnableRings => misc::enable_rings,
+        R::IowqAff => misc::iowq_affinity,
+        R::UnregisterIowqAff => misc::unregister_iowq_affinity,
+        R::IowqMaxWorkers => misc::iowq_max_workers,
+        R::PbufRing => pbuf::register,
+        R::UnregisterPbufRing => pbuf::unregister,
+        R::PbufStatus => pbuf::status,
+        R::Clock => misc::clock,
+        _ => return None,
+    })
+}
+
+impl<H: Host> Ring<H> {
+    /// `io_uring_register` on this ring.
+    ///
+    /// # Errors
+    /// As the kernel's.
+    pub fn register(self: &Arc<Self>, opcode: u32, arg: u64, nr_args: u32) -> Result<u32> {
+        let op = RegisterOp::from_code(opcode).ok_or(Errno::EINVAL)?;
+        if self.dead.load(Ordering::Acquire) {
+            return Err(Errno::EBADF);
+        }
+        let owner = self.owner.load(Ordering::Acquire);
+        if self.has(IORING_SETUP_SINGLE_ISSUER) && owner != 0 && owner != self.host.thread_id() {
+            return Err(Errno::EEXIST);
+        }
+        match op {
+            RegisterOp::RingFds => return self.shared.register_ring_fds(&self.host, arg, nr_args),
+            RegisterOp::UnregisterRingFds => {
+                return self.shared.unregister_ring_fds(&self.host, arg, nr_args);
+            }
+            RegisterOp::SyncCancel => return self.sync_cancel(arg, nr_args),
+            _ => {}
+        }
+        let operation = operation::<H>(op).ok_or(Errno::EINVAL)?;
+        self.with_submit(|ring, sub| {
+            if let Some(restrictions) = &sub.registered.restrictions
+                && sub.registered.restricted
+            {
+                restrictions.check_register(op)?;
+            }
+            operation(ring, sub, arg, nr_args)
+        })
+    }
+}

@@ -1,0 +1,291 @@
+//! A ring: its shape, its memory, its locks, and the one way out of the submission lock.
+
+use crate::cq::{Cq, Entry, Wake};
+use crate::engine::Shared;
+use crate::request::Req;
+use crate::submit::Submit;
+use ringfence_abi::*;
+use ringfence_host::shm::Shm;
+use ringfence_host::sync::{
+    Arc, AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering,
+};
+use ringfence_host::{Host, calls};
+
+/// The shape of a ring, fixed at setup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) sq_entries: u32,
+    pub(crate) cq_entries: u32,
+    /// `IORING_SETUP_*`.
+    pub(crate) flags: u32,
+    /// Where the index array stands, if there is one, bytes.
+    pub(crate) array: Option<u32>,
+    /// Completion entries are 32 bytes.
+    pub(crate) cqe32: bool,
+    /// Completion entries of both sizes.
+    pub(crate) mixed: bool,
+    /// Distance of submission entries, bytes.
+    pub(crate) sqe_size: u32,
+}
+
+impl Layout {
+    pub(crate) fn new(sq_entries: u32, cq_entries: u32, flags: u32) -> Layout {
+        let cqe32 = flags & IORING_SETUP_CQE32 != 0;
+        // As the kernel has it, header and entries double together.
+        let cqes_end = (layout::CQES + cq_entries * size_of::<Cqe>() as u32) << u32::from(cqe32);
+        let array = (flags & IORING_SETUP_NO_SQARRAY == 0).then_some(cqes_end.next_multiple_of(64));
+        Layout {
+            sq_entries,
+            cq_entries,
+            flags,
+            array,
+            cqe32,
+            mixed: flags & IORING_SETUP_CQE_MIXED != 0,
+            sqe_size: if flags & IORING_SETUP_SQE128 != 0 { 128 } else { 64 },
+        }
+    }
+
+    pub(crate) fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Length of the mapping that holds both rings, bytes.
+    pub(crate) fn rings_len(&self) -> usize {
+        let cqes = layout::CQES as usize + self.cq_entries as usize * self.cqe_size();
+        match self.array {
+            Some(array) => array as usize + self.sq_entries as usize * 4,
+            None => cqes << usize::from(self.cqe32),
+        }
+        .next_multiple_of(4096)
+    }
+
+    /// Length of the submission entries, bytes.
+    pub(crate) fn sqes_len(&self) -> usize {
+        (self.sq_entries as usize * self.sqe_size as usize).next_multiple_of(4096)
+    }
+
+    fn cqe_size(&self) -> usize {
+        size_of::<Cqe>() << usize::from(self.cqe32)
+    }
+
+    /// Where a completion entry stands, bytes.
+    #[inline]
+    pub(crate) fn cqe_at(&self, index: u32) -> usize {
+        layout::CQES as usize + index as usize * self.cqe_size()
+    }
+}
+
+/// Where completions are announced besides the ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EventFd {
+    pub(crate) fd: i32,
+    /// Only for completions that did not happen within the submission itself.
+    pub(crate) only_async: bool,
+}
+
+/// A ring.
+pub struct Ring<H: Host> {
+    pub(crate) shared: Arc<Shared<H>>,
+    pub(crate) host: H,
+    /// The descriptor that setup returned; the program may have closed it since.
+    pub(crate) fd: i32,
+    /// What tells of its release.
+    pub(crate) watch: i32,
+    pub(crate) layout: Layout,
+    pub(crate) shm: Shm,
+    pub(crate) sqes: Shm,
+    pub(crate) submit: Mutex<Submit<H>>,
+    pub(crate) cq: Mutex<Cq>,
+    /// Results from workers, for rings whose owner alone may post.
+    pub(crate) task_work: Mutex<Vec<(crate::parked::Key, Req<H>, i32)>>,
+    /// The epoll descriptor of the ring, -1 until something waits.
+    pub(crate) epfd: AtomicI32,
+    /// The eventfd in it that wakes a waiter, -1 until then.
+    pub(crate) waker: AtomicI32,
+    /// Threads inside a blocking wait.
+    pub(crate) waiting: AtomicUsize,
+    /// Parked requests; what the attendant looks at.
+    pub(crate) pending: AtomicUsize,
+    /// The earliest timer, MONOTONIC nanoseconds, `u64::MAX` for none.
+    pub(crate) deadline: AtomicU64,
+    /// Times a thread left the engine; tells the attendant whether someone drives.
+    pub(crate) visits: AtomicU32,
+    /// The attendant has it on its list.
+    pub(crate) attended: AtomicBool,
+    /// Task work waits for the owner.
+    pub(crate) has_task_work: AtomicBool,
+    /// The thread that may submit, 0 while any may.
+    pub(crate) owner: AtomicU32,
+    pub(crate) disabled: AtomicBool,
+    /// Torn down; every use is `EBADF` from here on.
+    pub(crate) dead: AtomicBool,
+    /// Its descriptor was closed, or never given out.
+    pub(crate) closed: AtomicBool,
+    /// Completions are announced elsewhere: by an eventfd, or by the poll descriptor.
+    pub(crate) announces: AtomicBool,
+    /// The program asked the SQPOLL thread to wake up.
+    pub(crate) sq_asked: AtomicBool,
+    /// Readable while the completion queue is not empty, -1 until someone polls the ring.
+    pub(crate) poll_fd: AtomicI32,
+    pub(crate) eventfd: Mutex<Option<EventFd>>,
+    /// Enters that returned without looking at readiness.
+    pub(crate) undriven: AtomicU32,
+}
+
+/// What is done when the submission lock has been released.
+#[derive(Debug, Default)]
+pub(crate) struct After {
+    pub(crate) wake: Wake,
+    /// Something was posted outside of a submission.
+    pub(crate) is_async: bool,
+}
+
+impl<H: Host> Ring<H> {
+    /// Whether a setup flag is set.
+    pub(crate) fn has(&self, flag: u32) -> bool {
+        self.layout.has(flag)
+    }
+
+    /// Whether only the owner may post, inside its own call.
+    pub(crate) fn is_deferred(&self) -> bool {
+        self.has(IORING_SETUP_DEFER_TASKRUN)
+    }
+
+    /// Runs `body` under the submission lock, then all that it made ready, posts what completed,
+    /// unlocks, and wakes. The one way in for everything that touches requests.
+    pub(crate) fn with_submit<R>(
+        self: &Arc<Self>,
+        body: impl FnOnce(&Arc<Self>, &mut Submit<H>) -> R,
+    ) -> R {
+        let mut guard: MutexGuard<'_, Submit<H>> = self.submit.lock();
+        let sub = &mut *guard;
+        let result = body(self, sub);
+        self.run_ready(sub);
+        self.flush(sub);
+        self.pending.store(sub.parked.len(), Ordering::Release);
+        let jobs = std::mem::take(&mut sub.jobs);
+        let after = std::mem::take(&mut sub.after);
+        drop(guard);
+        if !jobs.is_empty() {
+            self.shared.pool.queue(jobs);
+        }
+        self.wake(&after);
+        result
+    }
+
+    /// Posts the batch of completions.
+    pub(crate) fn flush(self: &Arc<Self>, sub: &mut Submit<H>) {
+        if sub.batch.is_empty() {
+            return;
+        }
+        loop {
+            let (wake, posted) = {
+                let mut cq = self.cq.lock();
+                cq.timeouts = cq.timeouts.wrapping_add(std::mem::take(&mut sub.fired));
+                let wake = cq.post(&self.shm, &self.layout, &sub.batch);
+                (wake, cq.posted.wrapping_sub(cq.timeouts))
+            };
+            sub.batch.clear();
+            sub.after.wake.merge(wake);
+            // Timeouts that count completions may be due now; found here, after unlocking.
+            crate::timeout::expire_counted(self, sub, posted);
+            self.run_ready(sub);
+            if sub.batch.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Posts one completion of a multishot at once; false if it does not fit, for then it must be
+    /// the multishot's last.
+    pub(crate) fn post_more(self: &Arc<Self>, sub: &mut Submit<H>, entry: &Entry) -> bool {
+        self.flush(sub);
+        let posted = self.cq.lock().try_post(&self.shm, &self.layout, entry);
+        match posted {
+            Some(wake) => {
+                sub.after.wake.merge(wake);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Posts a completion from outside of the ring: a message, or a tag.
+    pub(crate) fn post_message(self: &Arc<Self>, entry: &Entry) {
+        let wake = self.cq.lock().post(&self.shm, &self.layout, std::slice::from_ref(entry));
+        self.wake(&After { wake, is_async: true });
+    }
+
+    /// Wakes waiters and signals the registered eventfd, holding no lock.
+    pub(crate) fn wake(&self, after: &After) {
+        if after.wake.waiters {
+            self.wake_waiter();
+        }
+        if after.wake.eventfd && self.announces.load(Ordering::Acquire) {
+            self.signal_eventfd(after.is_async);
+        }
+    }
+
+    /// Wakes a thread in the blocking wait.
+    pub(crate) fn wake_waiter(&self) {
+        let waker = self.waker.load(Ordering::Acquire);
+        if waker >= 0 {
+            calls::eventfd_signal(&self.host, waker);
+        }
+    }
+
+    pub(crate) fn signal_eventfd(&self, is_async: bool) {
+        let poll_fd = self.poll_fd.load(Ordering::Acquire);
+        if poll_fd >= 0 {
+            calls::eventfd_signal(&self.host, poll_fd);
+        }
+        // Most rings have none; the lock is a leaf and held for a copy.
+        let eventfd = *self.eventfd.lock();
+        if let Some(eventfd) = eventfd
+            && (is_async || !eventfd.only_async)
+        {
+            calls::eventfd_signal(&self.host, eventfd.fd);
+        }
+    }
+
+    /// The epoll descriptor of the ring, made when it is first needed.
+    pub(crate) fn epoll(&self) -> Result<i32> {
+        let epfd = self.epfd.load(Ordering::Acquire);
+        if epfd >= 0 { Ok(epfd) } else { self.make_epoll() }
+    }
+
+    #[cold]
+    fn make_epoll(&self) -> Result<i32> {
+        let epfd = calls::make_private(&self.host, calls::epoll_create(&self.host)?);
+        let waker = match calls::eventfd(&self.host) {
+            Ok(waker) => calls::make_private(&self.host, waker),
+            Err(error) => {
+                let _ = calls::close(&self.host, epfd);
+                return Err(error);
+            }
+        };
+        let add = libc::EPOLL_CTL_ADD;
+        let added =
+            calls::epoll_ctl(&self.host, epfd, add, waker, libc::EPOLLIN as u32, WAKER_EVENT);
+        // Two threads may get here at once; the second one's descriptors go again.
+        let made = added.is_ok()
+            && self.waker.compare_exchange(-1, waker, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if made {
+            self.epfd.store(epfd, Ordering::Release);
+            return Ok(epfd);
+        }
+        let _ = calls::close(&self.host, waker);
+        let _ = calls::close(&self.host, epfd);
+        added?;
+        loop {
+            let epfd = self.epfd.load(Ordering::Acquire);
+            if epfd >= 0 {
+                return Ok(epfd);
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// The event data of the waker; no file's, for those have a descriptor in the low half.
+pub(crate) const WAKER_EVENT: u64 = u64::MAX;

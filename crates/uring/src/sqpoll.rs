@@ -1,0 +1,108 @@
+//! `IORING_SETUP_SQPOLL`: a thread of the ring's own that consumes the submission queue.
+
+use crate::ring::Ring;
+use ringfence_abi::*;
+use ringfence_host::sync::{Arc, Ordering};
+use ringfence_host::{Clock, Host};
+
+/// Idle time before the thread sleeps unless the program says otherwise, milliseconds.
+const IDLE_MS: u64 = 1000;
+
+/// The longest sleep of a thread that nobody wakes, nanoseconds; then it sees whether its ring
+/// is still there.
+const SLEEP_NS: u64 = 100_000_000;
+
+impl<H: Host> Ring<H> {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// `EAGAIN` when there can be no more threads, `EINVAL` for a CPU that is not there.
+    pub(crate) fn start_sqpoll(self: &Arc<Self>, params: &Params) -> Result<()> {
+        let idle = match params.sq_thread_idle {
+            0 => IDLE_MS,
+            ms => u64::from(ms),
+        };
+        let cpu = self.has(IORING_SETUP_SQ_AFF).then_some(params.sq_thread_cpu);
+        let ring = Arc::clone(self);
+        self.host.spawn("ringfence/sq", Box::new(move || ring.serve_sq(idle * 1_000_000, cpu)))
+    }
+
+    fn serve_sq(self: &Arc<Self>, idle: u64, cpu: Option<u32>) {
+        if let Some(cpu) = cpu {
+            let mut mask = [0u64; 16];
+            mask[cpu as usize / 64 % 16] = 1 << (cpu % 64);
+            let args = [0, size_of_val(&mask) as u64, mask.as_ptr() as u64, 0, 0, 0];
+            let _ = self.host.syscall(libc::SYS_sched_setaffinity, args);
+        }
+        let mut since = self.host.now(Clock::Monotonic);
+        while !self.dead.load(Ordering::Acquire) {
+            if self.sq_step() {
+                since = self.host.now(Clock::Monotonic);
+                continue;
+            }
+            if self.host.now(Clock::Monotonic).saturating_sub(since) < idle {
+                let _ = self.host.syscall(libc::SYS_sched_yield, [0; 6]);
+                continue;
+            }
+            self.sq_sleep();
+            since = self.host.now(Clock::Monotonic);
+        }
+    }
+
+    /// Consumes what is there and looks at readiness; whether there was anything.
+    fn sq_step(self: &Arc<Self>) -> bool {
+        if self.disabled.load(Ordering::Acquire) {
+            return false;
+        }
+        let taken = self.with_submit(|ring, sub| ring.submit_entries(sub, u32::MAX));
+        if self.pending.load(Ordering::Acquire) > 0 {
+            let _ = self.drive(Some(0), None);
+        }
+        if taken > 0 {
+            self.wake_waiter();
+        }
+        taken > 0
+    }
+
+    /// Sleeps until the program asks for it, or something becomes ready.
+    fn sq_sleep(self: &Arc<Self>) {
+        self.shm.set_bits(layout::SQ_FLAGS, IORING_SQ_NEED_WAKEUP);
+        // Pairs with the program's fence between its tail and its look at the flag: one of the
+        // two sees the other.
+        let head = self.shm.load(layout::SQ_HEAD, Ordering::SeqCst);
+        let tail = self.shm.load(layout::SQ_TAIL, Ordering::SeqCst);
+        if head == tail || self.disabled.load(Ordering::Acquire) {
+            while !self.dead.load(Ordering::Acquire) {
+                let flags = self.shm.load(layout::SQ_FLAGS, Ordering::SeqCst);
+                let asked = self.sq_asked.swap(false, Ordering::AcqRel);
+                if asked || flags & IORING_SQ_NEED_WAKEUP == 0 {
+                    break;
+                }
+                if self.drive(Some(SLEEP_NS), None).is_err() {
+                    break;
+                }
+            }
+        }
+        self.shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_NEED_WAKEUP);
+    }
+
+    /// An enter on a ring with such a thread.
+    pub(crate) fn sqpoll_enter(self: &Arc<Self>, flags: u32) {
+        if flags & IORING_ENTER_SQ_WAKEUP != 0 {
+            self.sq_asked.store(true, Ordering::Release);
+            let _ = self.epoll();
+            self.wake_waiter();
+        }
+        if flags & IORING_ENTER_SQ_WAIT != 0 {
+            while !self.dead.load(Ordering::Acquire) && self.sq_is_full() {
+                let _ = self.host.syscall(libc::SYS_sched_yield, [0; 6]);
+            }
+        }
+    }
+
+    fn sq_is_full(&self) -> bool {
+        let head = self.shm.load(layout::SQ_HEAD, Ordering::Acquire);
+        let tail = self.shm.load(layout::SQ_TAIL, Ordering::Acquire);
+        tail.wrapping_sub(head) >= self.layout.sq_entries
+    }
+}

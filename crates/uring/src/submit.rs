@@ -1,0 +1,282 @@
+//! Consuming the submission queue: entries become requests, requests become chains.
+
+use crate::cq::Entry;
+use crate::drain::Drain;
+use crate::opdef::{OpDef, Table as Ops};
+use crate::parked::Table;
+use crate::poll::Files as Polled;
+use crate::register::Registered;
+use crate::request::{Req, Request};
+use crate::ring::{After, Ring};
+use crate::timeout::Timers;
+use crate::work::Job;
+use ringfence_abi::*;
+use ringfence_host::Host;
+use ringfence_host::sync::{Arc, Ordering};
+use std::collections::VecDeque;
+
+/// Most recycled requests a ring keeps.
+const CACHE_MAX: usize = 512;
+
+/// The place of metadata in [`Submit::patience`]; reads and writes stand before it.
+pub(crate) const PATIENCE_META: usize = 2;
+
+/// Entry flags that exist.
+const SQE_FLAGS_KNOWN: u8 = IOSQE_FIXED_FILE
+    | IOSQE_IO_DRAIN
+    | IOSQE_IO_LINK
+    | IOSQE_IO_HARDLINK
+    | IOSQE_ASYNC
+    | IOSQE_BUFFER_SELECT
+    | IOSQE_CQE_SKIP_SUCCESS;
+
+/// All that the submission lock guards.
+pub(crate) struct Submit<H: Host> {
+    /// Position in the submission queue; the shared word is written, never read back.
+    head: u32,
+    /// Entries with an invalid index so far.
+    dropped: u32,
+    /// Recycled requests.
+    cache: Vec<Req<H>>,
+    /// The link chain being put together.
+    pub(crate) chain: Vec<Req<H>>,
+    /// Requests to be issued next, before the lock is released.
+    pub(crate) ready: VecDeque<Req<H>>,
+    /// Completions to be posted, in order.
+    pub(crate) batch: Vec<Entry>,
+    /// Timeouts among them.
+    pub(crate) fired: u32,
+    /// Work for the pool, handed over once the lock is released.
+    pub(crate) jobs: Vec<Arc<Job<H>>>,
+    /// Whom to wake once the lock is released.
+    pub(crate) after: After,
+    /// Requests that wait.
+    pub(crate) parked: Table<H>,
+    /// Readiness of files.
+    pub(crate) polled: Polled,
+    /// Timers.
+    pub(crate) timers: Timers,
+    /// Requests held back by a drain.
+    pub(crate) drain: Drain<H>,
+    /// Registered files, buffers and the rest.
+    pub(crate) registered: Registered<H>,
+    /// Kinds of files, by descriptor.
+    pub(crate) kinds: crate::kind::Kinds,
+    /// Whether calls that may block are made inline: reads, writes, metadata.
+    pub(crate) patience: [crate::patience::Patience; 3],
+    /// Requests alive: prepared and not completed.
+    pub(crate) alive: usize,
+    /// Operations done, by opcode.
+    pub(crate) counts: [u64; Op::COUNT],
+    /// Inside a submission by the program; completions are then not asynchronous.
+    pub(crate) submitting: bool,
+    /// The ring is being torn down; nothing is issued any more.
+    pub(crate) closing: bool,
+}
+
+impl<H: Host> Submit<H> {
+    pub(crate) fn new() -> Self {
+        Submit {
+            head: 0,
+            dropped: 0,
+            cache: Vec::new(),
+            chain: Vec::new(),
+            ready: VecDeque::new(),
+            batch: Vec::with_capacity(32),
+            fired: 0,
+            jobs: Vec::new(),
+            after: After::default(),
+            parked: Table::new(),
+            polled: Polled::default(),
+            timers: Timers::default(),
+            drain: Drain::new(),
+            registered: Registered::default(),
+            kinds: crate::kind::Kinds::default(),
+            patience: [crate::patience::Patience::default(); 3],
+            alive: 0,
+            counts: [0; Op::COUNT],
+            submitting: false,
+            closing: false,
+        }
+    }
+
+    /// A request for an entry, from the cache if it has one.
+    #[inline]
+    fn new_request(&mut self, sqe: &Sqe) -> Req<H> {
+        self.alive += 1;
+        let mut req = self.cache.pop().unwrap_or_default();
+        req.reset(sqe);
+        req
+    }
+
+    /// Takes a completed request back.
+    #[inline]
+    pub(crate) fn recycle(&mut self, mut req: Req<H>) {
+        self.alive -= 1;
+        req.file = crate::request::FileRef::Unset;
+        if self.cache.len() < CACHE_MAX {
+            self.cache.push(req);
+        }
+    }
+
+    /// Bytes held for requests: the recycled and the live ones.
+    pub(crate) fn bytes(&self) -> usize {
+        (self.cache.len() + self.alive) * size_of::<Request<H>>()
+    }
+}
+
+impl<H: Host> Ring<H> {
+    /// Consumes up to `count` entries; how many it took.
+    pub(crate) fn submit_entries(self: &Arc<Self>, sub: &mut Submit<H>, count: u32) -> u32 {
+        // Pairs with the program's release store of the tail: the entries before it are written.
+        let tail = self.shm.load(layout::SQ_TAIL, Ordering::Acquire);
+        let entries = tail.wrapping_sub(sub.head).min(self.layout.sq_entries).min(count);
+        let mut taken = 0;
+        sub.submitting = true;
+        while taken < entries {
+            let Some(sqe) = self.next_sqe(sub) else { break };
+            taken += 1;
+            let went = self.submit_one(sub, &sqe);
+            if went.is_err() && !self.has(IORING_SETUP_SUBMIT_ALL) {
+                break;
+            }
+            if sub.batch.len() >= 32 {
+                self.flush(sub);
+            }
+        }
+        self.close_chain(sub);
+        // Pairs with the program's acquire load: the entries up to here may be reused.
+        self.shm.store(layout::SQ_HEAD, sub.head, Ordering::Release);
+        self.run_ready(sub);
+        self.flush(sub);
+        sub.submitting = false;
+        taken
+    }
+
+    /// The next entry, copied; `None` for an index that is out of range.
+    #[inline]
+    fn next_sqe(&self, sub: &mut Submit<H>) -> Option<Sqe> {
+        let mask = self.layout.sq_entries - 1;
+        let mut index = sub.head & mask;
+        sub.head = sub.head.wrapping_add(1);
+        if let Some(array) = self.layout.array {
+            index = self.shm.load(array + index * 4, Ordering::Relaxed);
+            if index > mask {
+                sub.dropped = sub.dropped.wrapping_add(1);
+                self.shm.store(layout::SQ_DROPPED, sub.dropped, Ordering::Relaxed);
+                return None;
+            }
+        }
+        Some(self.sqes.read(index as usize * self.layout.sqe_size as usize))
+    }
+
+    /// Turns an entry into a request and starts it, or adds it to the chain.
+    ///
+    /// # Errors
+    /// The error of an entry that was refused outside of a chain; it has its completion already.
+    fn submit_one(self: &Arc<Self>, sub: &mut Submit<H>, sqe: &Sqe) -> Result<()> {
+        let mut req = sub.new_request(sqe);
+        let prepared = self.init(sub, &mut req);
+        let linked = req.is_linked();
+        if let Err(errno) = prepared {
+            req.fate = Some(errno);
+            // A bad member dooms the whole chain, the earlier members too.
+            if let Some(head) = sub.chain.first_mut()
+                && head.fate.is_none()
+            {
+                head.fate = Some(Errno::ECANCELED);
+            }
+        }
+        if linked || !sub.chain.is_empty() {
+            sub.chain.push(req);
+            if !linked {
+                self.close_chain(sub);
+            }
+            return if linked { Ok(()) } else { prepared };
+        }
+        self.start(sub, req);
+        prepared
+    }
+
+    /// Ends the chain and starts it.
+    fn close_chain(self: &Arc<Self>, sub: &mut Submit<H>) {
+        let mut head = None;
+        while let Some(mut req) = sub.chain.pop() {
+            req.next = head;
+            head = Some(req);
+        }
+        if let Some(head) = head {
+            self.start(sub, head);
+        }
+    }
+
+    /// Starts a request or the head of a chain, or holds it back.
+    fn start(self: &Arc<Self>, sub: &mut Submit<H>, req: Req<H>) {
+        if let Some(errno) = req.fate {
+            self.fail(sub, req, errno);
+        } else if sub.drain.is_active() {
+            self.drain_or_issue(sub, req);
+        } else {
+            self.issue(sub, req);
+        }
+    }
+
+    /// The checks common to all operations, from the traits in their rows; then prep.
+    #[inline]
+    fn init(self: &Arc<Self>, sub: &mut Submit<H>, req: &mut Req<H>) -> Result<()> {
+        let Some(def) = Ops::<H>::get(req.sqe.opcode) else {
+            req.sqe.opcode = Op::Nop as u8;
+            return Err(Errno::EINVAL);
+        };
+        if req.sqe.flags != 0 {
+            self.init_flags(sub, req, def)?;
+        }
+        if sub.drain.is_pending() {
+            self.init_after_drain(sub, req);
+        }
+        if sub.registered.restricted {
+            sub.registered.check_sqe(&req.sqe)?;
+        }
+        if req.sqe.ioprio != 0 && !def.has(crate::opdef::IOPRIO) {
+            return Err(Errno::EINVAL);
+        }
+        if self.has(IORING_SETUP_IOPOLL) && !def.has(crate::opdef::IOPOLL) {
+            return Err(Errno::EINVAL);
+        }
+        if req.sqe.personality != 0 && !sub.registered.has_personality(req.sqe.personality) {
+            return Err(Errno::EINVAL);
+        }
+        (def.prep)(req, &mut Prep { ring: self, sub })
+    }
+
+    fn init_flags(&self, sub: &mut Submit<H>, req: &mut Req<H>, def: &OpDef<H>) -> Result<()> {
+        let flags = req.sqe.flags;
+        if flags & !SQE_FLAGS_KNOWN != 0 {
+            req.sqe.flags &= SQE_FLAGS_KNOWN;
+            return Err(Errno::EINVAL);
+        }
+        if flags & IOSQE_BUFFER_SELECT != 0 && !def.has(crate::opdef::BUFFER_SELECT) {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        if flags & IOSQE_CQE_SKIP_SUCCESS != 0 {
+            sub.drain.disable();
+        }
+        if flags & IOSQE_IO_DRAIN != 0 {
+            sub.drain.begin(&mut sub.chain)?;
+        }
+        req.force_async = flags & IOSQE_ASYNC != 0;
+        Ok(())
+    }
+
+    fn init_after_drain(&self, sub: &mut Submit<H>, req: &mut Req<H>) {
+        if sub.chain.is_empty() && sub.drain.take_next() {
+            req.sqe.flags |= IOSQE_IO_DRAIN;
+        }
+    }
+}
+
+/// What prep may look at besides the request itself.
+pub(crate) struct Prep<'a, H: Host> {
+    pub(crate) ring: &'a Arc<Ring<H>>,
+    pub(crate) sub: &'a mut Submit<H>,
+}

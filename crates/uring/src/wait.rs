@@ -1,0 +1,309 @@
+//! `io_uring_enter`: submission, and waiting as the engine's driver.
+//!
+//! Whoever waits drives: the waiting thread itself looks at readiness, runs timers and completes
+//! requests on its own stack, so that nothing is handed to another thread on the way.
+
+use crate::ring::Ring;
+use ringfence_abi::*;
+use ringfence_host::sync::{Arc, Ordering};
+use ringfence_host::{Clock, Event, Host, plain};
+
+const FLAGS_KNOWN: u32 = IORING_ENTER_GETEVENTS
+    | IORING_ENTER_SQ_WAKEUP
+    | IORING_ENTER_SQ_WAIT
+    | IORING_ENTER_EXT_ARG
+    | IORING_ENTER_REGISTERED_RING
+    | IORING_ENTER_ABS_TIMER
+    | IORING_ENTER_NO_IOWAIT;
+
+/// Events taken from epoll at once.
+const EVENTS: usize = 128;
+
+/// After this many enters that found enough without looking, readiness is looked at all the same,
+/// so that a busy program cannot starve its own connections.
+const UNDRIVEN_MAX: u32 = 16;
+
+/// How long a wait may last, and under which signal mask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Limits {
+    /// The end, MONOTONIC nanoseconds.
+    deadline: Option<u64>,
+    /// Until then a wait goes on for its full count, MONOTONIC nanoseconds.
+    min_deadline: Option<u64>,
+    sigmask: Option<u64>,
+}
+
+/// Whether an enter's flags exist.
+///
+/// # Errors
+/// `EINVAL`.
+pub(crate) fn check_flags(flags: u32) -> Result<()> {
+    if flags & !FLAGS_KNOWN != 0 { Err(Errno::EINVAL) } else { Ok(()) }
+}
+
+impl<H: Host> Ring<H> {
+    /// `io_uring_enter` on this ring; how many entries were consumed.
+    ///
+    /// # Errors
+    /// As the kernel's.
+    pub fn enter(
+        self: &Arc<Self>,
+        to_submit: u32,
+        min_complete: u32,
+        flags: u32,
+        arg: u64,
+        argsz: u64,
+    ) -> Result<u32> {
+        check_flags(flags)?;
+        if self.dead.load(Ordering::Acquire) {
+            return Err(Errno::EBADF);
+        }
+        if self.disabled.load(Ordering::Acquire) {
+            return Err(Errno::EBADFD);
+        }
+        let result = self.submit_and_wait(to_submit, min_complete, flags, arg, argsz);
+        self.leave();
+        result
+    }
+
+    fn submit_and_wait(
+        self: &Arc<Self>,
+        to_submit: u32,
+        min_complete: u32,
+        flags: u32,
+        arg: u64,
+        argsz: u64,
+    ) -> Result<u32> {
+        let mut submitted = 0;
+        if self.has(IORING_SETUP_SQPOLL) {
+            submitted = to_submit;
+            self.sqpoll_enter(flags);
+        } else if to_submit > 0 {
+            self.check_owner()?;
+            submitted = self.with_submit(|ring, sub| ring.submit_entries(sub, to_submit));
+            if submitted != to_submit && flags & IORING_ENTER_GETEVENTS != 0 {
+                // A batch that stopped early does not wait.
+                return Ok(submitted);
+            }
+        }
+        if flags & IORING_ENTER_GETEVENTS == 0 {
+            return Ok(submitted);
+        }
+        let waited = self.limits(flags, arg, argsz).and_then(|limits| {
+            if self.is_deferred() {
+                self.check_owner()?;
+            }
+            self.wait(min_complete.min(self.layout.cq_entries), limits)
+        });
+        match waited {
+            Err(errno) if submitted == 0 => Err(errno),
+            _ => Ok(submitted),
+        }
+    }
+
+    /// Only the owner of a single-issuer ring may submit.
+    fn check_owner(&self) -> Result<()> {
+        if !self.has(IORING_SETUP_SINGLE_ISSUER) {
+            return Ok(());
+        }
+        let me = self.host.thread_id();
+        match self.owner.load(Ordering::Acquire) {
+            0 => {
+                self.owner.store(me, Ordering::Release);
+                Ok(())
+            }
+            owner if owner == me => Ok(()),
+            _ => Err(Errno::EEXIST),
+        }
+    }
+
+    /// Reads the argument of a wait.
+    fn limits(&self, flags: u32, arg: u64, argsz: u64) -> Result<Limits> {
+        let mut limits = Limits::default();
+        if flags & IORING_ENTER_EXT_ARG == 0 {
+            limits.sigmask = self.read_sigmask(arg, argsz)?;
+            return Ok(limits);
+        }
+        if argsz as usize != size_of::<GeteventsArg>() {
+            return Err(Errno::EINVAL);
+        }
+        let ext: GeteventsArg = plain::read(&self.host, arg)?;
+        limits.sigmask = self.read_sigmask(ext.sigmask, u64::from(ext.sigmask_sz))?;
+        if ext.ts != 0 {
+            let time: Timespec = plain::read(&self.host, ext.ts)?;
+            let nanos = (time.tv_sec.max(0) as u64)
+                .saturating_mul(1_000_000_000)
+                .saturating_add(time.tv_nsec.max(0) as u64);
+            let absolute = flags & IORING_ENTER_ABS_TIMER != 0;
+            let clock = self.submit.lock().registered.clock;
+            limits.deadline = Some(crate::timeout::deadline_of(&self.host, nanos, clock, absolute));
+        }
+        if ext.min_wait_usec != 0 {
+            let now = self.host.now(Clock::Monotonic);
+            limits.min_deadline = Some(now + u64::from(ext.min_wait_usec) * 1000);
+        }
+        Ok(limits)
+    }
+
+    fn read_sigmask(&self, addr: u64, size: u64) -> Result<Option<u64>> {
+        if addr == 0 {
+            return Ok(None);
+        }
+        if size != 8 {
+            return Err(Errno::EINVAL);
+        }
+        plain::read(&self.host, addr).map(Some)
+    }
+
+    /// Waits until `want` completions are there.
+    ///
+    /// # Errors
+    /// `ETIME` and `EINTR`, if the queue is empty.
+    fn wait(self: &Arc<Self>, want: u32, limits: Limits) -> Result<()> {
+        let undriven = self.undriven.fetch_add(1, Ordering::Relaxed);
+        let (mut ready, timeouts) = self.look();
+        if ready >= want && undriven < UNDRIVEN_MAX && !self.has_task_work.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.undriven.store(0, Ordering::Relaxed);
+        self.drive(Some(0), None)?;
+        (ready, _) = self.look();
+        if ready >= want {
+            return Ok(());
+        }
+        let id = self.cq.lock().begin_wait(want, timeouts);
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        let result = self.wait_for(id, want, timeouts, limits);
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        let others = self.cq.lock().end_wait(id, &self.shm, &self.layout);
+        if others {
+            self.wake_waiter();
+        }
+        result
+    }
+
+    /// Completions in the ring, what overflowed moved into it, and the count of fired timeouts.
+    fn look(&self) -> (u32, u32) {
+        let mut cq = self.cq.lock();
+        if cq.has_overflow() {
+            cq.flush_overflow(&self.shm, &self.layout);
+        }
+        (cq.ready(&self.shm, &self.layout), cq.timeouts)
+    }
+
+    fn wait_for(self: &Arc<Self>, id: u64, want: u32, timeouts: u32, limits: Limits) -> Result<()> {
+        let mut want = want;
+        loop {
+            let done = {
+                let mut cq = self.cq.lock();
+                cq.flush_overflow(&self.shm, &self.layout);
+                cq.satisfies(want, timeouts, &self.shm, &self.layout)
+            };
+            if done {
+                return Ok(());
+            }
+            let now = self.host.now(Clock::Monotonic);
+            let mut until = limits.deadline;
+            if let Some(min) = limits.min_deadline {
+                if now < min {
+                    until = Some(min);
+                } else if want > 1 {
+                    // The minimum is over: whatever is there, or the first to come, is enough.
+                    want = 1;
+                    self.cq.lock().want_less(id, want);
+                    continue;
+                }
+            }
+            if let Some(deadline) = limits.deadline
+                && now >= deadline.max(limits.min_deadline.unwrap_or(0))
+            {
+                return self.unless_ready(Errno::ETIME);
+            }
+            let timeout = until.map(|until| until.saturating_sub(now));
+            match self.drive(timeout, limits.sigmask) {
+                Ok(()) => {}
+                Err(Errno::EINTR) => return self.unless_ready(Errno::EINTR),
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// An interrupted wait is a success if there is anything to take.
+    fn unless_ready(&self, errno: Errno) -> Result<()> {
+        if self.look().0 > 0 { Ok(()) } else { Err(errno) }
+    }
+
+    /// Makes progress: waits up to `timeout` nanoseconds for anything to happen, and handles it.
+    ///
+    /// # Errors
+    /// `EINTR` when a signal handler ran.
+    pub(crate) fn drive(
+        self: &Arc<Self>,
+        timeout: Option<u64>,
+        sigmask: Option<u64>,
+    ) -> Result<()> {
+        let mut events = [Event::default(); EVENTS];
+        let mut timeout = timeout;
+        let deadline = self.deadline.load(Ordering::Acquire);
+        if deadline != u64::MAX && timeout != Some(0) {
+            let left = deadline.saturating_sub(self.host.now(Clock::Monotonic));
+            timeout = Some(timeout.map_or(left, |timeout| timeout.min(left)));
+        }
+        if self.has_task_work.load(Ordering::Acquire) {
+            timeout = Some(0);
+        }
+        let mut count = 0;
+        // Looking without waiting is in vain while nothing is armed.
+        let look = timeout != Some(0) || self.pending.load(Ordering::Acquire) > 0;
+        if look && (timeout != Some(0) || self.epfd.load(Ordering::Acquire) >= 0) {
+            count = self.host.wait(self.epoll()?, &mut events, timeout, sigmask)?;
+        }
+        let due = deadline != u64::MAX || self.deadline.load(Ordering::Acquire) != u64::MAX;
+        if count > 0 || due || self.has_task_work.load(Ordering::Acquire) {
+            self.with_submit(|ring, sub| {
+                ring.run_task_work(sub);
+                ring.handle_events(sub, &events[..count]);
+                if due {
+                    ring.expire(sub);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Completes what workers have done for a ring whose owner alone may post.
+    fn run_task_work(self: &Arc<Self>, sub: &mut crate::submit::Submit<H>) {
+        if !self.has_task_work.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        if self.has(IORING_SETUP_TASKRUN_FLAG) {
+            self.shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
+        }
+        let done = std::mem::take(&mut *self.task_work.lock());
+        for (key, req, res) in done {
+            self.finish_work(sub, key, req, res);
+        }
+    }
+
+    /// Task work has come for the owner of a deferring ring: tells it by flag, eventfd and waker.
+    pub(crate) fn announce_task_work(&self) {
+        let first = !self.has_task_work.swap(true, Ordering::AcqRel);
+        if self.has(IORING_SETUP_TASKRUN_FLAG) {
+            self.shm.set_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
+        }
+        if first {
+            self.signal_eventfd(true);
+        }
+        if self.waiting.load(Ordering::Acquire) > 0 {
+            self.wake_waiter();
+        }
+    }
+
+    /// The thread leaves: what is still pending needs someone to look after it.
+    fn leave(self: &Arc<Self>) {
+        if self.pending.load(Ordering::Acquire) > 0 {
+            self.visits.fetch_add(1, Ordering::Release);
+            self.shared.attendant.notice(self);
+        }
+    }
+}

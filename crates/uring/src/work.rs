@@ -1,0 +1,271 @@
+//! The worker pool: threads for what blocks.
+//!
+//! One pool serves all rings of the process. A thread is started when work is queued and none is
+//! idle, and ends after five idle seconds, so that none exists while nothing blocks. Work on
+//! files and paths is bounded, as in the kernel; work that may wait for long is not.
+
+use crate::opdef::{Table as Ops, UNBOUNDED};
+use crate::parked::Key;
+use crate::request::Req;
+use crate::ring::Ring;
+use ringfence_abi::Op;
+use ringfence_host::sync::{Arc, AtomicU32, Mutex, Ordering, futex_wait, futex_wake};
+use ringfence_host::{Clock, Host};
+use std::collections::VecDeque;
+
+/// How long a thread stays idle before it ends, nanoseconds.
+const IDLE_NS: u64 = 5_000_000_000;
+
+/// Threads for work of one class unless a program sets another limit.
+const BOUNDED_MAX: u32 = 64;
+const UNBOUNDED_MAX: u32 = 4096;
+
+/// A request at a worker. Until a worker takes it, it can be cancelled.
+pub(crate) struct Job<H: Host> {
+    ring: Arc<Ring<H>>,
+    key: Key,
+    unbounded: bool,
+    state: Mutex<JobState<H>>,
+}
+
+struct JobState<H: Host> {
+    req: Option<Req<H>>,
+    link_timeout: Option<Key>,
+}
+
+impl<H: Host> Job<H> {
+    pub(crate) fn new(ring: &Arc<Ring<H>>, key: Key, req: Req<H>) -> Arc<Self> {
+        let unbounded = Ops::<H>::get(req.sqe.opcode).is_some_and(|def| def.has(UNBOUNDED));
+        let state = Mutex::new(JobState { req: Some(req), link_timeout: None });
+        Arc::new(Job { ring: Arc::clone(ring), key, unbounded, state })
+    }
+
+    /// Takes the request; `None` once a worker, or a cancel, has.
+    pub(crate) fn take(&self) -> Option<Req<H>> {
+        let mut state = self.state.lock();
+        let mut req = state.req.take()?;
+        req.link_timeout = state.link_timeout;
+        Some(req)
+    }
+
+    /// The linked timeout that runs for it.
+    pub(crate) fn link_timeout(&self) -> Option<Key> {
+        self.state.lock().link_timeout
+    }
+
+    pub(crate) fn set_link_timeout(&self, key: Key) {
+        self.state.lock().link_timeout = Some(key);
+    }
+
+    /// Makes the blocking call and gives the result back to the ring.
+    fn run(&self) {
+        let Some(mut req) = self.take() else { return };
+        let work = Ops::<H>::get(req.sqe.opcode).map(|def| def.work);
+        let res = work.map_or(-22, |work| work(&mut req, &self.ring.host));
+        self.ring.work_done(self.key, req, res);
+    }
+}
+
+impl<H: Host> Ring<H> {
+    /// A worker is done with a request.
+    fn work_done(self: &Arc<Self>, key: Key, req: Req<H>, res: i32) {
+        if self.is_deferred() && !self.dead.load(Ordering::Acquire) {
+            self.task_work.lock().push((key, req, res));
+            self.announce_task_work();
+            return;
+        }
+        self.with_submit(|ring, sub| ring.finish_work(sub, key, req, res));
+    }
+
+    /// Completes what a worker has done.
+    pub(crate) fn finish_work(
+        self: &Arc<Self>,
+        sub: &mut crate::submit::Submit<H>,
+        key: Key,
+        mut req: Req<H>,
+        res: i32,
+    ) {
+        if let Some(entry) = sub.parked.remove(key)
+            && let crate::parked::Waits::Work { job } = entry.waits
+        {
+            // It may have been armed after the worker took the request.
+            req.link_timeout = job.link_timeout();
+        }
+        let done = Ops::<H>::get(req.sqe.opcode).map(|def| def.done);
+        let mut cx = crate::issue::Cx { ring: self, sub };
+        let outcome = match done {
+            Some(done) => done(&mut req, res, &mut cx),
+            None => crate::request::Outcome::Done(res),
+        };
+        match outcome {
+            crate::request::Outcome::Done(res) => self.complete(sub, req, res),
+            _ => sub.ready.push_back(req),
+        }
+    }
+}
+
+struct PoolState<H: Host> {
+    bounded: VecDeque<Arc<Job<H>>>,
+    unbounded: VecDeque<Arc<Job<H>>>,
+    /// Threads alive and threads idle.
+    threads: u32,
+    idle: u32,
+    /// Threads at bounded work.
+    at_bounded: u32,
+    limits: [u32; 2],
+}
+
+impl<H: Host> PoolState<H> {
+    /// The next job that its class's limit allows.
+    fn next(&mut self) -> Option<Arc<Job<H>>> {
+        if self.at_bounded < self.limits[0]
+            && let Some(job) = self.bounded.pop_front()
+        {
+            self.at_bounded += 1;
+            return Some(job);
+        }
+        self.unbounded.pop_front()
+    }
+
+    fn wants_thread(&self) -> bool {
+        let waiting = self.bounded.len().min((self.limits[0] - self.at_bounded) as usize)
+            + self.unbounded.len();
+        waiting > self.idle as usize && self.threads < self.limits[0] + self.limits[1]
+    }
+}
+
+/// The pool.
+pub(crate) struct Pool<H: Host> {
+    host: H,
+    state: Mutex<PoolState<H>>,
+    /// Bumped for each queued job; idle threads sleep on it.
+    bell: Arc<AtomicU32>,
+}
+
+impl<H: Host> Pool<H> {
+    pub(crate) fn new(host: H) -> Self {
+        let state = PoolState {
+            bounded: VecDeque::new(),
+            unbounded: VecDeque::new(),
+            threads: 0,
+            idle: 0,
+            at_bounded: 0,
+            limits: [BOUNDED_MAX, UNBOUNDED_MAX],
+        };
+        Pool { host, state: Mutex::new(state), bell: Arc::new(AtomicU32::new(0)) }
+    }
+
+    /// Queues work, and starts threads for it as far as none is idle.
+    pub(crate) fn queue(self: &Arc<Self>, jobs: Vec<Arc<Job<H>>>) {
+        let count = jobs.len() as u32;
+        let mut start = 0;
+        {
+            let mut state = self.state.lock();
+            for job in jobs {
+                if job.unbounded {
+                    state.unbounded.push_back(job)
+                } else {
+                    state.bounded.push_back(job)
+                }
+            }
+            while state.wants_thread() && start < count {
+                state.threads += 1;
+                // Counted as idle until it takes a job, so that the next job does not start one.
+                state.idle += 1;
+                start += 1;
+            }
+        }
+        self.bell.fetch_add(1, Ordering::Release);
+        futex_wake(&self.bell, count);
+        for _ in 0..start {
+            self.start_thread();
+        }
+    }
+
+    fn start_thread(self: &Arc<Self>) {
+        let pool = Arc::clone(self);
+        if self.host.spawn("ringfence/work", Box::new(move || pool.serve())).is_ok() {
+            return;
+        }
+        let alone = {
+            let mut state = self.state.lock();
+            state.threads -= 1;
+            state.idle -= 1;
+            state.threads == 0
+        };
+        // No thread can be had: the work is done here rather than never.
+        if alone {
+            while let Some(job) = self.take_for_caller() {
+                job.run();
+            }
+        }
+    }
+
+    fn take_for_caller(&self) -> Option<Arc<Job<H>>> {
+        let mut state = self.state.lock();
+        state.bounded.pop_front().or_else(|| state.unbounded.pop_front())
+    }
+
+    /// A thread's life.
+    fn serve(&self) {
+        loop {
+            let seen = self.bell.load(Ordering::Acquire);
+            let next = {
+                let mut state = self.state.lock();
+                let next = state.next();
+                if next.is_some() {
+                    state.idle -= 1;
+                }
+                next
+            };
+            if let Some(job) = next {
+                job.run();
+                let mut state = self.state.lock();
+                state.idle += 1;
+                if !job.unbounded {
+                    state.at_bounded -= 1;
+                }
+                continue;
+            }
+            let start = self.host.now(Clock::Monotonic);
+            futex_wait(&self.bell, seen, Some(IDLE_NS));
+            let slept = self.host.now(Clock::Monotonic).saturating_sub(start);
+            if slept >= IDLE_NS && self.retire() {
+                return;
+            }
+        }
+    }
+
+    /// Ends an idle thread, unless work has come.
+    fn retire(&self) -> bool {
+        let mut state = self.state.lock();
+        if !state.bounded.is_empty() || !state.unbounded.is_empty() {
+            return false;
+        }
+        state.threads -= 1;
+        state.idle -= 1;
+        true
+    }
+
+    /// Sets the limits of bounded and unbounded threads, 0 leaving one as it is; what they were.
+    pub(crate) fn set_limits(&self, limits: [u32; 2]) -> [u32; 2] {
+        let mut state = self.state.lock();
+        let before = state.limits;
+        for (limit, wanted) in state.limits.iter_mut().zip(limits) {
+            if wanted > 0 {
+                *limit = wanted;
+            }
+        }
+        before
+    }
+
+    /// Threads alive.
+    pub(crate) fn threads(&self) -> u32 {
+        self.state.lock().threads
+    }
+}
+
+/// The name under which an operation is counted.
+pub(crate) fn op_name(opcode: usize) -> &'static str {
+    Op::from_code(opcode as u8).map_or("?", Op::name)
+}
