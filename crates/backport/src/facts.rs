@@ -174,6 +174,8 @@ pub struct Branch {
     pub name: String,
     /// Its newest commit.
     pub tip: String,
+    /// Why git could not answer, if it could not.
+    pub trouble: Option<String>,
     /// Where it left the fix's history; `None` without a common ancestor.
     pub base: Option<String>,
     /// The commit on it that carries the fix.

@@ -19,6 +19,7 @@ pub mod diff;
 pub mod facts;
 pub mod fingerprint;
 pub mod mail;
+pub mod mailbox;
 pub mod merge;
 pub mod message;
 pub mod names;

@@ -5,6 +5,7 @@ pub mod branch;
 pub mod build;
 pub mod fix;
 pub mod index;
+pub mod out;
 pub mod port;
 pub mod prereq;
 pub mod record;

@@ -78,6 +78,9 @@ type Decision = Option<(Verdict, String)>;
 
 /// Is it there already?
 fn there(_: &Fix, branch: &Branch) -> Decision {
+    if let Some(trouble) = &branch.trouble {
+        return Some((Verdict::NeedsPerson, trouble.clone()));
+    }
     if let Some(copy) = &branch.copy {
         let ways: Vec<_> = copy.ways.iter().map(|way| way.phrase()).collect();
         let named = Named { id: copy.id.clone(), subject: copy.subject.clone() };

@@ -11,6 +11,7 @@ use crate::facts::{Apply, Branch, Named, Statement};
 use crate::fingerprint::{Fingerprint, is_release_note};
 use crate::names::{included, needed};
 use crate::presence::{self, Presence, is_beside_the_code};
+use crate::settled::Whole;
 use crate::there::{Copy, Way, find};
 use crate::{names, tags};
 use ringfence_git::{Error, Oid};
@@ -96,11 +97,17 @@ pub fn examine(
         branch.culprit = Some((culprit.clone(), copy.is_some()));
     }
     let carried = port(record.repo(), blobs, fix.parent, fix.id, tip)?;
-    let arguments: Vec<&str> = carried.command.iter().map(String::as_str).collect();
-    let (by, _) = record.git(&arguments)?;
+    let (status, answer) = &carried.answer;
+    let by = record.keep(carried.command.clone(), None, None, *status, answer);
     branch.settled = carried.settled.clone();
     let tip_tree = record.git(&["rev-parse", &format!("{tip_text}^{{tree}}")])?.1.text();
-    branch.no_change = carried.tree.is_some_and(|tree| tree.to_string() == tip_tree.trim());
+    // A fix whose files the branch does not have changes nothing there either, and is not there.
+    let left_out = carried
+        .settled
+        .iter()
+        .any(|file| file.whole == Some(Whole::NotOnBranch) || file.leaves_out());
+    branch.no_change =
+        !left_out && carried.tree.is_some_and(|tree| tree.to_string() == tip_tree.trim());
     let paths = paths_here(record, fix, &carried, &tip_text)?;
     look_for_code(record, blobs, &mut branch, fix, &paths, &tip_text)?;
     if branch.presence == Presence::Unclear && born_later(record, index, &mut branch, fix, tip)? {
@@ -513,10 +520,12 @@ pub fn culprit(record: &mut Record, fix: &Examined) -> Result<Option<(Named, usi
 }
 
 impl Branch {
-    fn new(name: &str, tip: &str) -> Branch {
+    /// A branch of which nothing is known.
+    pub(crate) fn new(name: &str, tip: &str) -> Branch {
         Branch {
             name: name.to_owned(),
             tip: tip.to_owned(),
+            trouble: None,
             base: None,
             copy: None,
             no_change: false,

@@ -1,11 +1,13 @@
 //! Building and testing a tree, once per tree.
 
 use super::record::{Record, digest};
-use super::scratch::Scratch;
+use super::scratch::{BUILD, Scratch};
 use crate::facts::Run;
 use ringfence_git::{Error, Oid, Worktree};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
 
 /// Part of the cache's name: what an entry means.
 const VERSION: u32 = 1;
@@ -73,14 +75,20 @@ pub fn run_in_tree(scratch: &Scratch, tree: Oid, command: &str) -> Result<(i32, 
     let log = scratch.dir().join("output");
     let file = std::fs::File::create(&log).map_err(start)?;
     let both = file.try_clone().map_err(start)?;
-    let status = Command::new("sh")
+    let mut child = Command::new("sh")
         .args(["-c", command])
         .current_dir(work.path())
         .stdin(Stdio::null())
         .stdout(Stdio::from(file))
         .stderr(Stdio::from(both))
-        .status()
+        // A group of its own, so that an interrupted run can end all of it.
+        .process_group(0)
+        .spawn()
         .map_err(start)?;
+    BUILD.store(child.id(), Ordering::SeqCst);
+    let status = child.wait();
+    BUILD.store(0, Ordering::SeqCst);
+    let status = status.map_err(start)?;
     let output = std::fs::read(&log).map_err(start)?;
     Ok((status.code().unwrap_or(128), String::from_utf8_lossy(&output).into_owned()))
 }

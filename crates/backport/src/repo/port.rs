@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub struct Port {
     /// The arguments of the merge that was tried first.
     pub command: Vec<String>,
+    /// Its exit status and its output.
+    pub answer: (i32, Vec<u8>),
     /// The tree of that merge.
     pub plain_tree: Oid,
     /// The files it left in conflict, and what became of them.
@@ -71,8 +73,15 @@ pub fn port(
         conflicts.entry(path).or_default()[stage] = Some((mode.to_owned(), id.to_owned()));
     }
     let command = command.map(str::to_owned).to_vec();
+    let answer = (output.code.unwrap_or(128), output.stdout.clone());
     if conflicts.is_empty() {
-        return Ok(Port { command, plain_tree, settled: Vec::new(), tree: Some(plain_tree) });
+        return Ok(Port {
+            command,
+            answer,
+            plain_tree,
+            settled: Vec::new(),
+            tree: Some(plain_tree),
+        });
     }
     let mut settled = Vec::new();
     let mut entries = String::new();
@@ -94,7 +103,7 @@ pub fn port(
     } else {
         None
     };
-    Ok(Port { command, plain_tree, settled, tree })
+    Ok(Port { command, answer, plain_tree, settled, tree })
 }
 
 /// Settles one file; also gives its line for `git update-index -z --index-info`.

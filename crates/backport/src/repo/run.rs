@@ -171,7 +171,13 @@ fn branches(user: &Repo, globs: &[String]) -> Result<Vec<(String, Oid)>, RunErro
             .strip_prefix("refs/heads/")
             .or_else(|| glob.strip_prefix("refs/remotes/"))
             .unwrap_or(glob);
-        let found = list(&[format!("refs/heads/{bare}"), format!("refs/remotes/{bare}")])?;
+        // `release/*` also means `release/2.31/master`.
+        let patterns = ["", "/**"].map(|tail| format!("{bare}{tail}"));
+        let patterns = ["refs/heads", "refs/remotes"]
+            .iter()
+            .flat_map(|place| patterns.iter().map(move |pattern| format!("{place}/{pattern}")));
+        let patterns: Vec<String> = patterns.collect();
+        let found = list(&patterns)?;
         if found.trim().is_empty() {
             let some = list(&["refs/heads".to_owned(), "refs/remotes".to_owned()])?;
             let names: Vec<&str> =
@@ -184,8 +190,7 @@ fn branches(user: &Repo, globs: &[String]) -> Result<Vec<(String, Oid)>, RunErro
             let there = names.iter().take(8).copied().collect::<Vec<_>>().join(", ") + &more;
             return Err(RunError::NoBranch { glob: glob.clone(), there });
         }
-        all.push(format!("refs/heads/{bare}"));
-        all.push(format!("refs/remotes/{bare}"));
+        all.extend(patterns);
     }
     let mut found: Vec<(String, Oid)> = Vec::new();
     for line in list(&all)?.lines() {
@@ -248,7 +253,16 @@ impl Worker<'_> {
     ) -> Result<(), Error> {
         let fix = self.fix.id.to_string();
         let mut args = vec!["rev-list".to_owned(), "--no-merges".to_owned()];
-        args.extend(branches.iter().map(|(_, tip)| tip.to_string()));
+        for (_, tip) in branches {
+            let tip = tip.to_string();
+            // A branch that has the fix itself has all of upstream's later commits as its own.
+            if self.record.git(&["merge-base", "--is-ancestor", &fix, &tip])?.1.code != Some(0) {
+                args.push(tip);
+            }
+        }
+        if args.len() == 2 {
+            args.push("-n0".to_owned());
+        }
         args.push(format!("^{fix}"));
         let list = self.scratch.repo().run(&args)?;
         let mut own: Vec<Oid> = list.lines().filter_map(|line| line.parse().ok()).collect();
@@ -265,18 +279,31 @@ impl Worker<'_> {
     }
 
     fn branch(&mut self, name: &str, tip: Oid) -> Result<Branch, Error> {
+        match self.examine(name, tip) {
+            // A damaged or partial repository costs the branches that need what is missing.
+            Err(Error::Failed { command, stderr, .. }) => {
+                let mut facts = Branch::new(name, &tip.to_string());
+                facts.trouble = Some(format!("git could not answer: {stderr} (`{command}`)"));
+                Ok(facts)
+            }
+            other => other,
+        }
+    }
+
+    fn examine(&mut self, name: &str, tip: Oid) -> Result<Branch, Error> {
         let fix = self.fix;
         let print = self.index.get(&fix.fix.id).cloned().unwrap_or_default();
         let context =
             Context { fix, print: &print, needs: &self.needs, culprit: self.culprit.as_ref() };
-        let (mut facts, carried) = branch::examine(
+        let examined = branch::examine(
             &mut self.record,
             &mut self.index,
             &mut self.blobs,
             &context,
             name,
             tip,
-        )?;
+        );
+        let (mut facts, carried) = examined?;
         let Some(carried) = carried else { return Ok(facts) };
         if facts.no_change || matches!(facts.presence, Presence::Absent | Presence::Fixed) {
             return Ok(facts);

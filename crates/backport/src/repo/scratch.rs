@@ -5,11 +5,49 @@
 //! trees) goes here and ends with the run. The user's repository is only read.
 
 use ringfence_git::{Error, Repo};
-use std::path::Path;
+use std::io::ErrorKind::NotFound;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Part of every scratch directory's name, before the id of the process that owns it.
 const PREFIX: &str = "ringfence-backport-";
+
+/// The scratch directories of this process, for [`abandon`].
+static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// The process group of the build or test that runs, for [`abandon`]; 0 for none.
+pub(crate) static BUILD: AtomicU32 = AtomicU32::new(0);
+
+/// Ends what a run has started and removes what it has written: for a handler that ends the
+/// process when it is interrupted.
+pub fn abandon() {
+    let group = BUILD.swap(0, Ordering::SeqCst);
+    if group != 0 {
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status();
+    }
+    let live = LIVE.lock().map(|live| live.clone()).unwrap_or_default();
+    for dir in live {
+        // A git that still runs may write behind the first sweep.
+        for _ in 0..3 {
+            if std::fs::remove_dir_all(&dir).is_err_and(|error| error.kind() == NotFound) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Ok(mut live) = LIVE.lock() {
+            live.retain(|dir| dir != self.dir.path());
+        }
+    }
+}
 
 /// The throw-away repository; dropping it removes it.
 #[derive(Debug)]
@@ -40,6 +78,9 @@ impl Scratch {
         sweep(&std::env::temp_dir());
         let prefix = format!("{PREFIX}{}-", std::process::id());
         let dir = tempfile::Builder::new().prefix(&prefix).tempdir()?;
+        if let Ok(mut live) = LIVE.lock() {
+            live.push(dir.path().to_owned());
+        }
         let objects = user.run(["rev-parse", "--path-format=absolute", "--git-path", "objects"])?;
         let format = user.run(["rev-parse", "--show-object-format"])?;
         let path = dir.path().join("repo.git");
@@ -56,9 +97,8 @@ impl Scratch {
         {
             repo.run(["config", key, value])?;
         }
-        // Renames are looked for however many files there are: an answer may not depend on a
-        // setting of the user.
-        repo.run(["config", "merge.renameLimit", "0"])?;
+        // Git's own default, said aloud: an answer may not depend on a setting of the user.
+        repo.run(["config", "merge.renameLimit", "7000"])?;
         repo.run(["config", "merge.conflictStyle", "merge"])?;
         Ok(Scratch { dir, repo })
     }
