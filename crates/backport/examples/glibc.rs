@@ -5,6 +5,9 @@
 //! Every commit of a release branch that says `(cherry picked from commit H)` with a known H is a
 //! pair. `docs/BACKPORT.md` says what the figures mean.
 
+#[path = "glibc/apply.rs"]
+mod apply;
+
 use ringfence_backport::fingerprint::Fingerprint;
 use ringfence_backport::message::same_id;
 use ringfence_backport::repo::index::Index;
@@ -46,7 +49,8 @@ fn main() -> ExitCode {
         eprintln!("{} branches, {} pairs", world.branches.len(), world.pairs.len());
         match what.as_str() {
             "there" => world.there(),
-            _ => Err("name a measurement: there".into()),
+            "apply" => apply::measure(&world),
+            _ => Err("name a measurement: there, apply".into()),
         }
     };
     match run() {

@@ -4,7 +4,8 @@
 //! else on a branch. Each has a weight, measured on real backports (`docs/BACKPORT.md`); together
 //! they make a score, and a score above [`THRESHOLD`] asks for a person.
 
-use crate::names::{body_of, function_name, identifiers};
+use crate::diff::{FilePatch, Side};
+use crate::names::{body_of, function_name, identifiers, included};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -32,7 +33,24 @@ pub enum Sign {
     Generated,
     /// The change adds white-space errors.
     WhiteSpace,
+    /// The file knew a name that the change uses, and the branch's file does not.
+    UnknownName,
 }
+
+/// Every kind of sign.
+pub const SIGNS: &[Sign] = &[
+    Sign::MissingName,
+    Sign::MissingFile,
+    Sign::FollowUp,
+    Sign::OtherFunction,
+    Sign::OtherLocks,
+    Sign::OtherCallee,
+    Sign::OtherPlace,
+    Sign::Twin,
+    Sign::Generated,
+    Sign::WhiteSpace,
+    Sign::UnknownName,
+];
 
 impl Sign {
     /// Its weight in the score.
@@ -49,6 +67,7 @@ impl Sign {
             Sign::Twin => 1.0,
             Sign::Generated => 1.5,
             Sign::WhiteSpace => 0.5,
+            Sign::UnknownName => 1.0,
         }
     }
 }
@@ -125,6 +144,39 @@ pub fn look(file: &Versions<'_>) -> Vec<Danger> {
     functions(file, &upstream, &mut say);
     callees(file, &upstream, &mut say);
     twins(file, &upstream, &mut say);
+    unknown_names(file, &upstream, &mut say);
+    found
+}
+
+/// Names that the change uses and that its file knew before, where the branch's file does not.
+fn unknown_names(file: &Versions<'_>, upstream: &Edit<'_>, say: &mut impl FnMut(Sign, String)) {
+    if file.ours.is_empty() {
+        return;
+    }
+    let used: BTreeSet<&str> = upstream.added.iter().flat_map(|line| identifiers(line)).collect();
+    let before: BTreeSet<&str> = file.base.lines().flat_map(identifiers).collect();
+    let here: BTreeSet<&str> = file.ours.lines().flat_map(identifiers).collect();
+    for name in used.iter().filter(|name| before.contains(*name) && !here.contains(*name)) {
+        say(
+            Sign::UnknownName,
+            format!("`{name}`, which the change uses, is not in the branch's file"),
+        );
+    }
+}
+
+/// Files that a change includes, that `lacks` says upstream has in one of the usual places and the
+/// branch has not.
+pub fn unknown_files(file: &FilePatch, lacks: &mut dyn FnMut(&str) -> bool) -> Vec<Danger> {
+    let lines = file.hunks.iter().flat_map(|hunk| hunk.only(Side::Added));
+    let dir = file.new_path.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let mut found = Vec::new();
+    for header in lines.filter_map(included) {
+        let places = [header.to_owned(), format!("include/{header}"), format!("{dir}/{header}")];
+        if places.iter().any(|place| lacks(place)) {
+            let what = format!("includes `{header}`, which the branch does not have");
+            found.push(Danger { sign: Sign::MissingFile, path: file.new_path.clone(), what });
+        }
+    }
     found
 }
 

@@ -9,7 +9,7 @@ use crate::danger::{self, Danger, Sign, Versions};
 use crate::diff::{Change, Patch, Side};
 use crate::facts::{Apply, Branch, Named, Statement};
 use crate::fingerprint::{Fingerprint, is_release_note};
-use crate::names::{included, needed};
+use crate::names::needed;
 use crate::presence::{self, Presence, is_beside_the_code};
 use crate::settled::Whole;
 use crate::there::{Copy, Way, find};
@@ -96,9 +96,8 @@ pub fn examine(
         branch.say(format!("The commit at fault, {}, is {not}there.", culprit.cite()), &[by]);
         branch.culprit = Some((culprit.clone(), copy.is_some()));
     }
-    let carried = port(record.repo(), blobs, fix.parent, fix.id, tip)?;
-    let (status, answer) = &carried.answer;
-    let by = record.keep(carried.command.clone(), None, None, *status, answer);
+    let carried = port(record, true, blobs, fix.parent, fix.id, tip)?;
+    let by = carried.by.unwrap_or_default();
     branch.settled = carried.settled.clone();
     let tip_tree = record.git(&["rev-parse", &format!("{tip_text}^{{tree}}")])?.1.text();
     // A fix whose files the branch does not have changes nothing there either, and is not there.
@@ -380,33 +379,15 @@ fn look_for_danger(
         let [base, theirs, ours, merged] = &texts[..] else { continue };
         let versions = Versions { path, base, theirs, ours, merged };
         branch.dangers.extend(danger::look(&versions));
-        missing_files(record, branch, file, path)?;
+        let mut has = |rev: &str, path: &str| {
+            blobs.get(&format!("{rev}:{path}")).is_ok_and(|found| found.is_some())
+        };
+        let mut lacks = |path: &str| has(&fix.fix.id, path) && !has(&branch.tip, path);
+        branch.dangers.extend(danger::unknown_files(file, &mut lacks));
     }
     missing_names(record, blobs, branch, context, paths)?;
     branch.dangers.sort();
     branch.dangers.dedup();
-    Ok(())
-}
-
-/// Files that the change includes and the branch does not have.
-fn missing_files(
-    record: &mut Record,
-    branch: &mut Branch,
-    file: &crate::diff::FilePatch,
-    path: &str,
-) -> Result<(), Error> {
-    let lines = file.hunks.iter().flat_map(|hunk| hunk.only(Side::Added));
-    for header in lines.filter_map(included) {
-        let (by, list) = record.git(&["ls-tree", "-r", "--name-only", &branch.tip])?;
-        let end = format!("/{header}");
-        let there = list.text().lines().any(|path| path == header || path.ends_with(&end));
-        // A bare name is a system's header as often as one of the tree.
-        if !there && header.contains('/') {
-            let what = format!("includes `{header}`, which the branch does not have");
-            branch.say(format!("{path}: {what}."), &[by]);
-            branch.dangers.push(Danger { sign: Sign::MissingFile, path: path.to_owned(), what });
-        }
-    }
     Ok(())
 }
 

@@ -26,7 +26,7 @@ impl<'a> Builder<'a> {
         Builder { scratch, cache: cache.map(|dir| dir.join(format!("builds.v{VERSION}"))) }
     }
 
-    /// Runs a shell command in a work tree of `tree`.
+    /// Runs a shell command in a work tree of `tree` and keeps it as evidence.
     ///
     /// # Errors
     ///
@@ -37,28 +37,38 @@ impl<'a> Builder<'a> {
         tree: Oid,
         command: &str,
     ) -> Result<(Run, usize), Error> {
-        let entry = self
-            .cache
-            .as_ref()
-            .map(|dir| dir.join(format!("{tree}-{}", &digest(command.as_bytes())[..16])));
-        let argv = vec!["sh".to_owned(), "-c".to_owned(), command.to_owned()];
+        let (status, output, cached) = self.outcome(tree, command)?;
+        let argv = ["sh", "-c", command].map(str::to_owned).to_vec();
+        let by = record.keep(argv, None, Some(tree.to_string()), status, output.as_bytes());
+        Ok((Run { passed: status == 0, cached }, by))
+    }
+
+    /// Whether a shell command ends well in a work tree of `tree`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::run`].
+    pub fn passes(&self, tree: Oid, command: &str) -> Result<bool, Error> {
+        Ok(self.outcome(tree, command)?.0 == 0)
+    }
+
+    /// The status and output of a command, and whether an earlier run told them.
+    fn outcome(&self, tree: Oid, command: &str) -> Result<(i32, String, bool), Error> {
+        let name = format!("{tree}-{}", &digest(command.as_bytes())[..16]);
+        let entry = self.cache.as_ref().map(|dir| dir.join(name));
         if let Some(text) = entry.as_ref().and_then(|path| std::fs::read_to_string(path).ok())
             && let Some((status, output)) = text.split_once('\n')
             && let Ok(status) = status.parse::<i32>()
         {
-            let by = record.keep(argv, None, Some(tree.to_string()), status, output.as_bytes());
-            return Ok((Run { passed: status == 0, cached: true }, by));
+            return Ok((status, output.to_owned(), true));
         }
         let (status, output) = run_in_tree(self.scratch, tree, command)?;
         if let Some(path) = entry {
             // Not kept is no harm: the next run builds again.
             let _ = path.parent().map(std::fs::create_dir_all);
-            let part = path.with_extension(format!("{}.part", std::process::id()));
-            let _ = std::fs::write(&part, format!("{status}\n{output}"));
-            let _ = std::fs::rename(&part, &path);
+            let _ = super::out::put(&path, format!("{status}\n{output}").as_bytes());
         }
-        let by = record.keep(argv, None, Some(tree.to_string()), status, output.as_bytes());
-        Ok((Run { passed: status == 0, cached: false }, by))
+        Ok((status, output, false))
     }
 }
 

@@ -103,7 +103,7 @@ pub fn examine(
 
 /// The arguments of every diff that is shown or mailed: free of the user's settings.
 #[must_use]
-pub fn diff_args<'a>(form: &'a str, before: &'a str, after: &'a str) -> [&'a str; 12] {
+pub fn diff_args<'a>(form: &'a str, before: &'a str, after: &'a str) -> [&'a str; 11] {
     [
         "diff-tree",
         "-r",
@@ -113,8 +113,8 @@ pub fn diff_args<'a>(form: &'a str, before: &'a str, after: &'a str) -> [&'a str
         "--no-color",
         "--src-prefix=a/",
         "--dst-prefix=b/",
-        "--binary",
-        form,
+        // The form that can be applied says `--binary`; it includes `-p`.
+        if form == "-p" { "--binary" } else { form },
         before,
         after,
     ]

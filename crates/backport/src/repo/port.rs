@@ -1,19 +1,18 @@
 //! Carrying a commit to a branch: git's three-way merge first, [`crate::merge`] where it stops.
 
 use super::blobs::Blobs;
+use super::record::Record;
 use crate::fingerprint::is_release_note;
 use crate::merge::carry;
 use crate::settled::{Settled, Whole};
-use ringfence_git::{Error, Oid, Repo};
+use ringfence_git::{Error, Oid, Output};
 use std::collections::BTreeMap;
 
 /// A commit carried to a branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
-    /// The arguments of the merge that was tried first.
-    pub command: Vec<String>,
-    /// Its exit status and its output.
-    pub answer: (i32, Vec<u8>),
+    /// The evidence of the merge that was tried first, if it was kept.
+    pub by: Option<usize>,
     /// The tree of that merge.
     pub plain_tree: Oid,
     /// The files it left in conflict, and what became of them.
@@ -38,14 +37,15 @@ impl Port {
 /// A path's three versions in a conflict: mode and object, by stage.
 type Stages = [Option<(String, String)>; 3];
 
-/// Carries the change from `before` to `after` (two commits or trees) to `onto`, writing objects
-/// to `repo`.
+/// Carries the change from `before` to `after` (two commits or trees) to `onto`. With `keep`, what
+/// the ladder does is kept as evidence, so that its tree can be made again from the report.
 ///
 /// # Errors
 ///
 /// When git lacks an object or refuses.
 pub fn port(
-    repo: &Repo,
+    record: &mut Record,
+    keep: bool,
     blobs: &mut Blobs,
     before: Oid,
     after: Oid,
@@ -54,7 +54,7 @@ pub fn port(
     let base = format!("--merge-base={before}");
     let (ours, theirs) = (onto.to_string(), after.to_string());
     let command = ["merge-tree", "--write-tree", "--no-messages", "-z", &base, &ours, &theirs];
-    let output = repo.call(command, b"")?;
+    let output = record.repo().call(command, b"")?;
     if !matches!(output.code, Some(0 | 1)) {
         return Err(output.into_error());
     }
@@ -72,43 +72,61 @@ pub fn port(
         let stage = stage.parse::<usize>().unwrap_or(1).clamp(1, 3) - 1;
         conflicts.entry(path).or_default()[stage] = Some((mode.to_owned(), id.to_owned()));
     }
-    let command = command.map(str::to_owned).to_vec();
-    let answer = (output.code.unwrap_or(128), output.stdout.clone());
+    let by = keep.then(|| {
+        let status = output.code.unwrap_or(128);
+        record.keep(command.map(str::to_owned).to_vec(), None, None, status, &output.stdout)
+    });
     if conflicts.is_empty() {
-        return Ok(Port {
-            command,
-            answer,
-            plain_tree,
-            settled: Vec::new(),
-            tree: Some(plain_tree),
-        });
+        return Ok(Port { by, plain_tree, settled: Vec::new(), tree: Some(plain_tree) });
     }
     let mut settled = Vec::new();
     let mut entries = String::new();
     for (path, stages) in conflicts {
-        let (file, entry) = settle(repo, blobs, path, stages)?;
+        let (file, entry) = settle(record, keep, blobs, path, stages)?;
         settled.push(file);
         entries.push_str(&entry);
     }
-    let tree = if settled.iter().all(|file| file.open == 0) {
-        repo.run(["read-tree", &plain_tree.to_string()])?;
-        repo.run_with(["update-index", "-z", "--index-info"], entries.as_bytes())?;
-        let output = repo.run_with(["write-tree"], b"")?;
-        let text = output.text();
-        Some(
-            text.trim()
-                .parse()
-                .map_err(|_| Error::Answer { command: output.command, what: text })?,
-        )
-    } else {
-        None
-    };
-    Ok(Port { command, answer, plain_tree, settled, tree })
+    let resolved = settled.iter().all(|file| file.open == 0);
+    let tree = if resolved { Some(write_tree(record, keep, plain_tree, &entries)?) } else { None };
+    Ok(Port { by, plain_tree, settled, tree })
 }
 
-/// Settles one file; also gives its line for `git update-index -z --index-info`.
+/// Writes the tree of the plain merge with these entries in it.
+fn write_tree(record: &mut Record, keep: bool, plain: Oid, entries: &str) -> Result<Oid, Error> {
+    let plain = plain.to_string();
+    let mut last = None;
+    for (args, input) in [
+        (&["read-tree", &plain][..], None),
+        (&["update-index", "--index-info"][..], Some(entries)),
+        (&["write-tree"][..], None),
+    ] {
+        let output = run(record, keep, args, input)?;
+        if output.code != Some(0) {
+            return Err(output.into_error());
+        }
+        last = Some(output);
+    }
+    let name = last.as_ref().map(Output::text).unwrap_or_default();
+    name.trim().parse().map_err(|_| Error::Answer { command: "git write-tree".into(), what: name })
+}
+
+fn run(
+    record: &mut Record,
+    keep: bool,
+    args: &[&str],
+    input: Option<&str>,
+) -> Result<Output, Error> {
+    if keep {
+        Ok(record.git_anew(args, input)?.1)
+    } else {
+        record.repo().call(args, input.unwrap_or_default().as_bytes())
+    }
+}
+
+/// Settles one file; also gives its line for `git update-index --index-info`.
 fn settle(
-    repo: &Repo,
+    record: &mut Record,
+    keep: bool,
     blobs: &mut Blobs,
     path: &str,
     stages: Stages,
@@ -121,13 +139,13 @@ fn settle(
         whole: Some(whole),
     };
     let id_len = stages.iter().flatten().map(|(_, id)| id.len()).max().unwrap_or(40);
-    let gone = format!("0 {}\t{path}\0", "0".repeat(id_len));
-    let keep = |side: &Option<(String, String)>| match side {
-        Some((mode, id)) => format!("{mode} {id}\t{path}\0"),
+    let gone = format!("0 {}\t{path}\n", "0".repeat(id_len));
+    let stay = |side: &Option<(String, String)>| match side {
+        Some((mode, id)) => format!("{mode} {id}\t{path}\n"),
         None => gone.clone(),
     };
     if is_release_note(path) {
-        return Ok((whole(Whole::ReleaseNote, 0), keep(&stages[1])));
+        return Ok((whole(Whole::ReleaseNote, 0), stay(&stages[1])));
     }
     let ((mode, base), ours, theirs) = match &stages {
         [Some(base), Some(ours), Some(theirs)] => (base.clone(), ours, theirs),
@@ -135,7 +153,7 @@ fn settle(
         [Some(_), None, Some(_)] => return Ok((whole(Whole::NotOnBranch, 0), gone)),
         [Some(_), Some(_), None] => return Ok((whole(Whole::Removed, 0), gone)),
         // Added on one side under a name that a rename claims on the other.
-        _ => return Ok((whole(Whole::NoText, 1), keep(&stages[1]))),
+        _ => return Ok((whole(Whole::NoText, 1), stay(&stages[1]))),
     };
     let mut texts = Vec::new();
     for id in [&base, &ours.1, &theirs.1] {
@@ -144,15 +162,20 @@ fn settle(
     }
     let plain_file = [&mode, &ours.0, &theirs.0].iter().all(|mode| mode.starts_with("100"));
     let [base, mine, new] = &texts[..] else {
-        return Ok((whole(Whole::NoText, 1), keep(&stages[1])));
+        return Ok((whole(Whole::NoText, 1), stay(&stages[1])));
     };
     if !plain_file {
-        return Ok((whole(Whole::NoText, 1), keep(&stages[1])));
+        return Ok((whole(Whole::NoText, 1), stay(&stages[1])));
     }
     let merged = carry(base, mine, new);
-    let id = repo.run_with(["hash-object", "-w", "--stdin"], &merged.text)?.text();
+    let args = ["hash-object", "-w", "--stdin"];
+    let id = match std::str::from_utf8(&merged.text) {
+        Ok(text) => run(record, keep, &args, Some(text))?.text(),
+        // A report is text: what is not cannot be kept in it.
+        Err(_) => record.repo().run_with(args, &merged.text)?.text(),
+    };
     let steps = merged.deviations.iter().map(|step| (step.rung, step.line)).collect();
     let mode = if mode == ours.0 { &theirs.0 } else { &ours.0 };
     let file = Settled { path: path.to_owned(), steps, open: merged.conflicts.len(), whole: None };
-    Ok((file, format!("{mode} {}\t{path}\0", id.trim())))
+    Ok((file, format!("{mode} {}\t{path}\n", id.trim())))
 }

@@ -48,7 +48,7 @@ pub struct Search<'a> {
     /// The oldest start of any branch: one question to the history serves all branches.
     pub since: Option<&'a str>,
     /// Whether a tree builds and passes.
-    pub passes: &'a mut dyn FnMut(&mut Record, Oid) -> Result<bool, Error>,
+    pub passes: &'a mut dyn FnMut(Oid) -> Result<bool, Error>,
 }
 
 impl Search<'_> {
@@ -184,7 +184,7 @@ impl Search<'_> {
                 }
                 None => fix,
             };
-            let carried = port(self.record.repo(), self.blobs, before, after, onto)?;
+            let carried = port(self.record, false, self.blobs, before, after, onto)?;
             // Tests and build lists may be entered by the ladder; code goes on as it is or not.
             let clean = carried.code_conflicts().all(|file| is_beside_the_code(&file.path));
             match carried.tree.filter(|_| clean) {
@@ -214,7 +214,9 @@ impl Search<'_> {
         for name in &branch.missing {
             let tree = last.to_string();
             // The fix itself uses the name: someone else must have it, too.
-            let (_, output) = self.record.git(&["grep", "-c", "-w", "-F", "-e", name, &tree])?;
+            // Trees that are tried and dropped are no evidence.
+            let args = ["grep", "-c", "-w", "-F", "-e", name, &tree];
+            let output = self.record.repo().call(args, b"")?;
             let text = output.text();
             let count = |line: &str| line.rsplit(':').next().and_then(|n| n.parse::<usize>().ok());
             let all: usize = text.lines().filter_map(count).sum();
@@ -228,7 +230,7 @@ impl Search<'_> {
                 return Ok(None);
             }
         }
-        let passes = (self.passes)(self.record, last)?;
+        let passes = (self.passes)(last)?;
         Ok(passes.then_some(trees))
     }
 

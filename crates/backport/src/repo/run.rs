@@ -12,6 +12,7 @@ use super::scratch::{Scratch, ScratchError};
 use super::{steps, synthesis};
 use crate::danger::Sign;
 use crate::facts::{BackportPatch, Branch, Named};
+use crate::fingerprint::Fingerprint;
 use crate::presence::{Presence, is_beside_the_code};
 use crate::report::{Judged, Report};
 use crate::rules::{Case, checklist};
@@ -229,6 +230,17 @@ fn trunk(user: &Repo, fix: Oid) -> Result<Oid, Error> {
     Ok(list.trim().parse().unwrap_or(fix))
 }
 
+/// Whether a commit rewrites, within a year, lines that the fix wrote: what was wrong with them?
+#[must_use]
+pub fn repairs(fix: &Fingerprint, later: &Fingerprint) -> bool {
+    const YEAR: i64 = 365 * 86_400;
+    let after = later.authored - fix.authored;
+    (0..YEAR).contains(&after)
+        && later.id != fix.id
+        && later.paths.iter().any(|path| fix.paths.contains(path))
+        && later.removed.iter().any(|line| fix.added.binary_search(line).is_ok())
+}
+
 /// What a run carries from branch to branch.
 struct Worker<'a> {
     options: &'a Options<'a>,
@@ -356,9 +368,9 @@ impl Worker<'_> {
 
     fn search(&mut self, facts: &mut Branch, tip: Oid) -> Result<Option<Found>, Error> {
         let (builder, options) = (&self.builder, self.options);
-        let mut passes = |record: &mut Record, tree: Oid| {
+        let mut passes = |tree: Oid| {
             for command in [options.build, options.test].into_iter().flatten() {
-                if !builder.run(record, tree, command)?.0.passed {
+                if !builder.passes(tree, command)? {
                     return Ok(false);
                 }
             }
