@@ -3,6 +3,7 @@
 //! A new one is a file `cmd/NAME.rs` with `pub(crate) struct Args` (its doc comment is the help)
 //! and `pub(crate) fn run(Args) -> anyhow::Result<ExitCode>`, a `mod` line and a row here.
 
+mod backport;
 mod completions;
 mod demo;
 mod doctor;
@@ -43,6 +44,8 @@ const COMMANDS: &[Row] = &[
     row!(completions),
     row!(man),
 ];
+const COMMANDS: &[Row] =
+    &[row!(run), row!(doctor), row!(demo), row!(backport), row!(completions), row!(man)];
 
 /// The whole parser, for parsing, completions and man pages.
 pub(crate) fn cli() -> Command {
