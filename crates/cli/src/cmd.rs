@@ -40,12 +40,11 @@ const COMMANDS: &[Row] = &[
     row!(demo),
     row!(ops),
     row!(report),
+    row!(backport),
     // Shells and manuals.
     row!(completions),
     row!(man),
 ];
-const COMMANDS: &[Row] =
-    &[row!(run), row!(doctor), row!(demo), row!(backport), row!(completions), row!(man)];
 
 /// The whole parser, for parsing, completions and man pages.
 pub(crate) fn cli() -> Command {
