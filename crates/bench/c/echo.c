@@ -61,14 +61,15 @@ static void connect_all(void) {
     }
 }
 
-/* The clients: a message on every connection, then every echo. */
+/* The clients: a message on every connection, then every echo, the last one first, so that they
+   sleep once and not for each. */
 static void talk(void) {
     char message[MESSAGE] = {7};
     for (;;) {
         for (int i = 0; i < count; i++)
             if (send(clients[i], message, MESSAGE, 0) != MESSAGE)
                 return;
-        for (int i = 0; i < count; i++)
+        for (int i = count; i-- > 0;)
             if (recv(clients[i], message, MESSAGE, MSG_WAITALL) != MESSAGE)
                 return;
     }

@@ -143,7 +143,7 @@ impl Batch<'_> {
         let memory = page.0.get().cast::<u8>();
         let read = read(pair.from, page, pair.offset).flags(squeue::Flags::IO_LINK);
         self.push(read, tag);
-        let write = opcode::Write::new(Fd(pair.to), memory, PAGE as u32).offset(pair.to_offset);
+        let write = opcode::Write::new(Fd(pair.to), memory, PAGE as u32);
         self.push(write.build(), tag);
     }
 
@@ -197,7 +197,6 @@ pub(crate) struct Pair {
     pub(crate) from: RawFd,
     pub(crate) offset: u64,
     pub(crate) to: RawFd,
-    pub(crate) to_offset: u64,
 }
 
 #[inline]

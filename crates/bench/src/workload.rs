@@ -98,7 +98,7 @@ pub const WORKLOADS: &[Workload] = &[
     },
     Workload {
         name: "link",
-        about: "linked pairs, read of 4 KiB and write to a pipe's end, 16 a call",
+        about: "linked pairs of a cached 4 KiB read and a write to /dev/null, 16 pairs a call",
         floor: "pread, write",
         targets: &[kernel(0.85)],
         needs: Needs::Cached,
