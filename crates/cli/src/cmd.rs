@@ -4,10 +4,13 @@
 //! and `pub(crate) fn run(Args) -> anyhow::Result<ExitCode>`, a `mod` line and a row here.
 
 mod bench;
+mod backport;
 mod completions;
 mod demo;
 mod doctor;
 mod man;
+mod ops;
+mod report;
 mod run;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
@@ -34,6 +37,18 @@ macro_rules! row {
 /// In the order of the help text.
 const COMMANDS: &[Row] =
     &[row!(run), row!(doctor), row!(demo), row!(bench), row!(completions), row!(man)];
+const COMMANDS: &[Row] = &[
+    row!(run),
+    row!(doctor),
+    row!(demo),
+    row!(ops),
+    row!(report),
+    // Shells and manuals.
+    row!(completions),
+    row!(man),
+];
+const COMMANDS: &[Row] =
+    &[row!(run), row!(doctor), row!(demo), row!(backport), row!(completions), row!(man)];
 
 /// The whole parser, for parsing, completions and man pages.
 pub(crate) fn cli() -> Command {
