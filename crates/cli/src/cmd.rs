@@ -3,6 +3,7 @@
 //! A new one is a file `cmd/NAME.rs` with `pub(crate) struct Args` (its doc comment is the help)
 //! and `pub(crate) fn run(Args) -> anyhow::Result<ExitCode>`, a `mod` line and a row here.
 
+mod bench;
 mod backport;
 mod completions;
 mod demo;
@@ -34,6 +35,8 @@ macro_rules! row {
 }
 
 /// In the order of the help text.
+const COMMANDS: &[Row] =
+    &[row!(run), row!(doctor), row!(demo), row!(bench), row!(completions), row!(man)];
 const COMMANDS: &[Row] = &[
     row!(run),
     row!(doctor),
