@@ -3,8 +3,8 @@
 //! A new one is a file `cmd/NAME.rs` with `pub(crate) struct Args` (its doc comment is the help)
 //! and `pub(crate) fn run(Args) -> anyhow::Result<ExitCode>`, a `mod` line and a row here.
 
-mod bench;
 mod backport;
+mod bench;
 mod completions;
 mod demo;
 mod doctor;
