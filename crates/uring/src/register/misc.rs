@@ -140,10 +140,10 @@ fn set_eventfd<H: Host>(ring: &Arc<Ring<H>>, arg: u64, nr: u32, only_async: bool
 /// which an eventfd takes and which changes nothing there.
 fn is_eventfd<H: Host>(host: &H, fd: i32) -> bool {
     let path = format!("/proc/self/fd/{fd}\0");
-    let name = [0u8; 32];
-    let args = [path.as_ptr() as u64, name.as_ptr() as u64, name.len() as u64, 0, 0, 0];
+    let mut name = [0u8; 32];
+    let args = [path.as_ptr() as u64, name.as_mut_ptr() as u64, name.len() as u64, 0, 0, 0];
     match host.syscall(libc::SYS_readlink, args) {
-        Ok(len) => std::hint::black_box(name)[..len as usize].starts_with(b"anon_inode:[eventfd"),
+        Ok(len) => name[..len as usize].starts_with(b"anon_inode:[eventfd"),
         Err(_) => {
             let zero = 0u64;
             calls::write(host, fd, std::ptr::from_ref(&zero) as u64, 8) == Ok(8)
