@@ -56,13 +56,6 @@ pub const KNOWN: &[(&str, &[&str])] = &[
     ("no MEM_REGION yet", &["register_misc::wait_region", "register_misc::wait_region_errors"]),
     ("RECVSEND_BUNDLE, RW_ATTR and CUR_PERSONALITY are missing", &["setup::features"]),
     // What is there and differs.
-    (
-        "a resource in use does not hold back its tag",
-        &[
-            "register_buffers::tag_waits_for_the_last_user",
-            "register_files::tag_waits_for_the_last_user",
-        ],
-    ),
     ("files are compared by descriptor", &["cancel::by_duplicate_of_the_file"]),
     ("control data is passed on unread", &["lifetime::descriptor_cannot_be_sent"]),
     ("a request belongs to no thread: it completes", &["lifetime::thread_ends"]),
