@@ -142,10 +142,18 @@ pub(crate) fn objects_changed() {
     backend::trust_closes(closes_are_seen());
 }
 
-/// Objects whose calls are left alone: libc's own, which are none of io_uring's, the kernel's, ours.
+/// Objects whose calls are left alone: libc's own, which are none of io_uring's, the kernel's, ours,
+/// and the unwinder that ours brings along.
 fn is_exempt(object: &Object) -> bool {
-    const LIBC: [&str; 6] =
-        ["ld-linux", "ld-musl", "libc.so", "libpthread.so", "linux-vdso", "linux-gate"];
+    const LIBC: [&str; 7] = [
+        "ld-linux",
+        "ld-musl",
+        "libc.so",
+        "libpthread.so",
+        "libgcc_s.so",
+        "linux-vdso",
+        "linux-gate",
+    ];
     let own = object.contains(entry::address()) && !object.name.is_empty();
     own || LIBC.iter().any(|name| object.file_name().starts_with(name))
 }

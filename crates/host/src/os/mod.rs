@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "makes system calls")]
 
 mod ring_memory;
+mod vector;
 
 use crate::{Clock, Event, Host, RingMemory, fault, signal};
 use ringfence_abi::{Errno, Result};
@@ -117,8 +118,8 @@ impl Host for Os {
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<()> {
         // The new thread inherits the mask, so no signal can reach it before it blocks them.
         let mask = swap_mask(ENGINE_THREAD_MASK);
-        let result =
-            std::thread::Builder::new().name(name.to_owned()).stack_size(128 * 1024).spawn(body);
+        let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(128 * 1024);
+        let result = vector::kept(|| builder.spawn(body));
         swap_mask(mask);
         result.map(drop).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(11)))
     }

@@ -100,9 +100,12 @@ fn add_restriction(new: &mut Restrictions, row: &Restriction) -> Result<()> {
 pub(super) fn enable_rings<H: Host>(
     ring: &Arc<Ring<H>>,
     sub: &mut Submit<H>,
-    _: u64,
-    _: u32,
+    arg: u64,
+    nr: u32,
 ) -> Result<u32> {
+    if arg != 0 || nr != 0 {
+        return Err(Errno::EINVAL);
+    }
     if !ring.disabled.load(Ordering::Acquire) {
         return Err(Errno::EBADFD);
     }
@@ -243,13 +246,18 @@ pub(super) fn unregister_personality<H: Host>(
 }
 
 pub(super) fn iowq_affinity<H: Host>(
-    _: &Arc<Ring<H>>,
+    ring: &Arc<Ring<H>>,
     _: &mut Submit<H>,
     arg: u64,
     nr: u32,
 ) -> Result<u32> {
+    if arg == 0 || nr == 0 {
+        return Err(Errno::EINVAL);
+    }
     // Workers here serve all rings; where they run is left to the scheduler.
-    if arg == 0 || nr == 0 { Err(Errno::EINVAL) } else { Ok(0) }
+    let mut cpus = [0u8; 128];
+    let len = cpus.len().min(nr as usize);
+    ring.host.copy_in(arg, &mut cpus[..len]).map(|()| 0)
 }
 
 pub(super) fn unregister_iowq_affinity<H: Host>(
