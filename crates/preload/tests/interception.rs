@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Run, compile};
+use ringfence_refusal::Answer;
 
 /// Whether this kernel has syscall user dispatch in its inclusive mode, as the library finds out.
 fn dispatch_works() -> bool {
@@ -22,6 +23,15 @@ fn every_form_of_call_site() {
         }
     }
     Run::tier("filter").arg("traps").succeeds(&compile("sites", &["-fPIE", "-pie"]));
+}
+
+#[test]
+fn a_refusal_of_any_kind_is_found_out_without_dying_of_it() {
+    let program = compile("sites", &[]);
+    for answer in [Answer::Errno(libc::ENOSYS), Answer::Trap, Answer::Kill] {
+        let run = Run::default().env("RINGFENCE_BACKEND", "auto").refused_by(answer);
+        run.succeeds(&program);
+    }
 }
 
 #[test]
