@@ -26,6 +26,7 @@ pub mod case;
 mod engine;
 mod known;
 mod mapping;
+pub mod page;
 mod preload;
 pub mod record;
 mod ring;

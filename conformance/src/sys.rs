@@ -256,3 +256,59 @@ pub fn epoll() -> OwnedFd {
     // SAFETY: touches no memory of ours.
     owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })
 }
+
+/// Runs `work` in a forked child: its value, or none if the child died otherwise.
+pub fn in_child(work: impl FnOnce() -> u8) -> Option<u8> {
+    // SAFETY: bodies run on the only thread of their process, so the child inherits no lock
+    // that a thread it has not got holds.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork");
+    if pid == 0 {
+        let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(101);
+        // SAFETY: ends the child without running what the parent will run.
+        unsafe { libc::_exit(i32::from(code)) };
+    }
+    let mut status = 0;
+    // SAFETY: the status is valid for the call.
+    assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+    libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status) as u8)
+}
+
+/// A child that ends with `code` after `delay`; its process id.
+pub fn start_child(code: i32, delay: Duration) -> i32 {
+    // SAFETY: as above; the child sleeps and ends.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork");
+    if pid == 0 {
+        std::thread::sleep(delay);
+        // SAFETY: as above.
+        unsafe { libc::_exit(code) };
+    }
+    pid
+}
+
+/// Waits by system call while the word is `value`, a second at most.
+pub fn futex_wait(word: &std::sync::atomic::AtomicU32, value: u32) {
+    let limit = libc::timespec { tv_sec: 1, tv_nsec: 0 };
+    let op = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: word and limit are valid for the call.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), op, value, &raw const limit) };
+}
+
+/// Wakes up to `count` waiters by system call; how many there were.
+pub fn futex_wake(word: &std::sync::atomic::AtomicU32, count: i32) -> i64 {
+    let op = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the word is valid for the call.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), op, count) }
+}
+
+/// Reads a socket option that is a number.
+pub fn socket_option(fd: RawFd, level: i32, name: i32) -> i32 {
+    let (mut value, mut len) = (0_i32, 4_u32);
+    // SAFETY: value and length are valid for the call.
+    let got = unsafe {
+        libc::getsockopt(fd, level, name, (&raw mut value).cast(), (&raw mut len).cast())
+    };
+    assert_eq!(got, 0, "getsockopt");
+    value
+}

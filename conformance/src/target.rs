@@ -96,6 +96,17 @@ impl dyn Target + '_ {
         self.name() == "native"
     }
 
+    /// Goes on if a forked child is the same target, as it is wherever calls are intercepted.
+    ///
+    /// # Errors
+    /// [`Skip`] for the engine called directly.
+    pub fn can_fork(&self) -> std::result::Result<(), Skip> {
+        if self.name() == "engine" {
+            return Err(Skip("an engine called directly does not know of forks".to_owned()));
+        }
+        Ok(())
+    }
+
     /// Goes on unless an older kernel answers -EINVAL to a request that it does not know.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ pub(super) fn attempt(stage: &Stage) -> Result<()> {
 fn exchange(stage: &Stage, title: &str, cache: &str, format: &str, image: &Path) -> Result<()> {
     let create = ["qemu-img", "create", "-q", "-f", format].map(Path::new);
     let create = create.into_iter().chain([image, Path::new("64M")]);
-    stage.plainly(title, &create.collect::<Vec<_>>())?;
+    stage.plainly("qemu-img create", &create.collect::<Vec<_>>())?;
     let writes = ["write -P 0x5a 0 8M", "write -P 0xa5 12345344 1M", "write -z 1M 64k", "flush"];
     let reads = ["read -P 0x5a 0 1M", "read -P 0 1M 64k", "read -P 0xa5 12345344 1M"];
     let qemu_io = |aio: &str, tasks: &[&str]| {
@@ -32,6 +32,6 @@ fn exchange(stage: &Stage, title: &str, cache: &str, format: &str, image: &Path)
         options.into_iter().chain(tasks).chain([image]).collect::<Vec<_>>()
     };
     stage.with_ring(title, &qemu_io("io_uring", &[&writes[..], &reads[..]].concat()))?;
-    stage.plainly(title, &qemu_io("threads", &reads))?;
+    stage.plainly(&format!("{title}, read back by threads"), &qemu_io("threads", &reads))?;
     Ok(())
 }

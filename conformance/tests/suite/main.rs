@@ -3,11 +3,14 @@
 
 mod bad_input;
 mod cancel;
+mod command;
 mod defer;
+mod direct;
 mod drain;
 mod enter;
 mod eventfd;
 mod fs;
+mod futex;
 mod lifetime;
 mod link;
 mod link_table;
@@ -19,8 +22,10 @@ mod op_table;
 mod overflow;
 mod pbuf;
 mod poll;
+mod process;
 mod register_buffers;
 mod register_files;
+mod register_misc;
 mod restrictions;
 mod rw;
 mod setup;
@@ -28,6 +33,7 @@ mod skip;
 mod sqpoll;
 mod timeout;
 mod wait;
+mod zero_copy;
 
 /// What most bodies use.
 mod prelude {

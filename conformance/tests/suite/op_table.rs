@@ -7,8 +7,11 @@ use crate::prelude::*;
 
 /// Operations of the kernel that the records are from, and one number beyond them.
 fn opcodes() -> impl Iterator<Item = (u8, &'static str)> {
-    let is_older = |op: &&Op| !matches!(op, Op::Nop128 | Op::UringCmd128);
-    Op::ALL.iter().filter(is_older).map(|op| (*op as u8, op.name())).chain([(0xfe, "UNKNOWN")])
+    Op::ALL
+        .iter()
+        .filter(|op| op.since() != "6.19")
+        .map(|op| (*op as u8, op.name()))
+        .chain([(0xfe, "UNKNOWN")])
 }
 
 const ENTRY_FLAGS: &[(&str, u8)] = &[

@@ -6,6 +6,7 @@
 //! sleeps in that ring's epoll set, until a thread of the program waits there itself.
 
 use crate::ring::Ring;
+use crate::wait::Role;
 use ringfence_abi::{IORING_SETUP_TASKRUN_FLAG, Result};
 use ringfence_host::sync::{Arc, AtomicBool, AtomicI32, Mutex, Ordering};
 use ringfence_host::{Clock, Event, Host, calls};
@@ -270,7 +271,7 @@ impl<H: Host> Attendant<H> {
         if ring.is_deferred() {
             return self.tell_owner(ring, now);
         }
-        let _ = ring.drive(Some(0), None);
+        let _ = ring.drive(Role::Guest, Some(0), None);
         let deadline = ring.deadline.load(Ordering::Acquire);
         (deadline != u64::MAX).then(|| deadline.saturating_sub(now).max(1))
     }

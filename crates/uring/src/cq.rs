@@ -236,7 +236,8 @@ impl Cq {
         self.timeouts != timeouts || self.ready(shm, ring) >= want
     }
 
-    fn any_satisfied(&self, shm: &Shm, ring: &Layout) -> bool {
+    /// Whether any waiter has what it waits for.
+    pub(crate) fn any_satisfied(&self, shm: &Shm, ring: &Layout) -> bool {
         self.waiters.iter().any(|waiter| self.satisfies(waiter.want, waiter.timeouts, shm, ring))
     }
 }

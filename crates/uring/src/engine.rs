@@ -506,6 +506,7 @@ fn new_ring<H: Host>(
         task_work: Mutex::new(Vec::new()),
         epfd: AtomicI32::new(-1),
         waker: AtomicI32::new(-1),
+        sq_waker: AtomicI32::new(-1),
         waiting: AtomicUsize::new(0),
         pending: AtomicUsize::new(0),
         deadline: AtomicU64::new(u64::MAX),

@@ -177,7 +177,7 @@ impl<H: Host> Table<H> {
                 .done(ops::open::done),
         ),
         row(Op::Close, 0, ops::close::prep, ops::close::issue),
-        row(Op::FilesUpdate, 0, ops::files_update::prep, ops::files_update::issue),
+        row(Op::FilesUpdate, IOPOLL, ops::files_update::prep, ops::files_update::issue),
         Some(
             def(Op::Statx, LOOKS_FIRST, ops::fs::prep_statx, ops::fs::issue_statx)
                 .work(ops::fs::statx),
@@ -219,8 +219,8 @@ impl<H: Host> Table<H> {
             def(Op::Splice, Self::FILE | UNBOUNDED, ops::splice::prep, ops::splice::splice)
                 .short(ops::splice::is_short),
         ),
-        row(Op::ProvideBuffers, 0, ops::buffers::prep_provide, ops::buffers::provide),
-        row(Op::RemoveBuffers, 0, ops::buffers::prep_remove, ops::buffers::remove),
+        row(Op::ProvideBuffers, IOPOLL, ops::buffers::prep_provide, ops::buffers::provide),
+        row(Op::RemoveBuffers, IOPOLL, ops::buffers::prep_remove, ops::buffers::remove),
         Some(
             def(Op::Tee, Self::FILE | UNBOUNDED, ops::splice::prep_tee, ops::splice::tee)
                 .short(ops::splice::is_short),
@@ -234,7 +234,7 @@ impl<H: Host> Table<H> {
         ),
         Some(def(Op::Linkat, 0, ops::fs::prep_linkat, ops::fs::issue).work(ops::fs::linkat)),
         Some(
-            def(Op::MsgRing, Self::FILE, ops::msg_ring::prep, ops::msg_ring::issue)
+            def(Op::MsgRing, Self::FILE | IOPOLL, ops::msg_ring::prep, ops::msg_ring::issue)
                 .note("targets are rings of the same process"),
         ),
         None, // FSETXATTR

@@ -106,6 +106,8 @@ pub struct Ring<H: Host> {
     pub(crate) epfd: AtomicI32,
     /// The eventfd in it that wakes a waiter, -1 until then.
     pub(crate) waker: AtomicI32,
+    /// The eventfd in it that wakes the SQPOLL thread, -1 without one.
+    pub(crate) sq_waker: AtomicI32,
     /// Threads inside a blocking wait.
     pub(crate) waiting: AtomicUsize,
     /// Parked requests; what the attendant looks at.
@@ -302,3 +304,6 @@ impl<H: Host> Ring<H> {
 
 /// The event data of the waker; no file's, for those have a descriptor in the low half.
 pub(crate) const WAKER_EVENT: u64 = u64::MAX;
+
+/// The event data of the SQPOLL thread's own waker.
+pub(crate) const SQ_WAKER_EVENT: u64 = u64::MAX - 1;

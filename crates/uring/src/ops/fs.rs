@@ -54,9 +54,9 @@ pub(crate) fn prep_statx<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Res
         req.extra = Extra::None;
         return if empty { Ok(()) } else { Err(Errno::EFAULT) };
     }
-    // What is tried before the submission returns needs no copy.
+    // What is tried before the submission returns needs no copy, but a bad address is refused here.
     if cx.at_once && !req.has(IOSQE_FIXED_FILE) {
-        return Ok(());
+        return cx.ring.host.copy_in(path, &mut [0]);
     }
     copy_paths(req, cx, path, None)
 }

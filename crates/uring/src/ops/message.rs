@@ -3,7 +3,7 @@
 use crate::issue::Cx;
 use crate::kbuf;
 use crate::ops::net::{
-    IN, OUT, blocked, check_ioprio, check_multishot, is_multishot, more, poll_first,
+    IN, OUT, blocked, check_ioprio, check_multishot, goes_on, is_multishot, more, poll_first,
 };
 use crate::ops::rw::read_iovecs;
 use crate::request::{Extra, Outcome, Req};
@@ -122,7 +122,7 @@ pub(crate) fn send<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         match result {
             Ok(n) => {
                 req.done += n;
-                if req.done >= wanted || req.sqe.op_flags & WAITALL == 0 {
+                if req.done >= wanted || !goes_on(req, cx) {
                     return Outcome::Done(req.done as i32);
                 }
             }
@@ -207,7 +207,7 @@ fn recv_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
             Ok(n) => {
                 write_back(&cx.ring.host, req.sqe.addr, &header);
                 req.done += n;
-                if req.done >= wanted || n == 0 || req.sqe.op_flags & WAITALL == 0 {
+                if req.done >= wanted || n == 0 || !goes_on(req, cx) {
                     if n > 0 && req.done >= wanted {
                         crate::ops::net::note_non_empty(req, cx);
                     }

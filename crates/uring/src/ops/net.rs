@@ -93,7 +93,7 @@ fn send_loop<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         match cx.call(libc::SYS_sendto, args) {
             Ok(n) => {
                 req.done += n;
-                if req.done >= len || req.sqe.op_flags & WAITALL == 0 {
+                if req.done >= len || !goes_on(req, cx) {
                     return Outcome::Done(req.done as i32);
                 }
             }
@@ -181,7 +181,7 @@ fn recv_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         match cx.call(libc::SYS_recvfrom, [req.file.fd() as u64, at, left, flags, 0, 0]) {
             Ok(n) => {
                 req.done += n;
-                let done = req.done >= len || n == 0 || req.sqe.op_flags & WAITALL == 0;
+                let done = req.done >= len || n == 0 || !goes_on(req, cx);
                 if done {
                     if n > 0 && n == left {
                         note_non_empty(req, cx);
@@ -267,11 +267,29 @@ fn accept_once<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> Result<i32> {
 /// # Errors
 /// `ENOTSOCK`.
 fn listens<H: Host>(fd: i32, cx: &Cx<'_, H>) -> Result<bool> {
-    let (accepts, len) = ([0i32; 1], [4u32; 1]);
-    let (level, name) = (libc::SOL_SOCKET as u64, libc::SO_ACCEPTCONN as u64);
-    let args = [fd as u64, level, name, accepts.as_ptr() as u64, len.as_ptr() as u64, 0];
+    socket_option(cx, fd, libc::SO_ACCEPTCONN).map(|accepts| accepts != 0)
+}
+
+/// An integer option of a socket.
+///
+/// # Errors
+/// `ENOTSOCK`.
+fn socket_option<H: Host>(cx: &Cx<'_, H>, fd: i32, name: i32) -> Result<i32> {
+    let (mut value, mut len) = (0i32, 4u32);
+    let (at, len_at) = (calls::addr_mut(&mut value), calls::addr_mut(&mut len));
+    let args = [fd as u64, libc::SOL_SOCKET as u64, name as u64, at, len_at, 0];
     cx.call(libc::SYS_getsockopt, args)?;
-    Ok(std::hint::black_box(accepts)[0] != 0)
+    Ok(value)
+}
+
+/// Whether a short transfer goes on: under `MSG_WAITALL`, where there are no message boundaries
+/// that end it.
+pub(crate) fn goes_on<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> bool {
+    if req.sqe.op_flags & WAITALL == 0 {
+        return false;
+    }
+    let kind = socket_option(cx, req.file.fd(), libc::SO_TYPE);
+    matches!(kind, Ok(libc::SOCK_STREAM | libc::SOCK_SEQPACKET))
 }
 
 /// Makes a call on a socket that must not block, though the socket may be a blocking one; the

@@ -232,6 +232,9 @@ fn rw<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way) -> Outcome {
         Ok(kind) => kind,
         Err(errno) => return Outcome::Done(errno.as_result()),
     };
+    if cx.ring.has(IORING_SETUP_IOPOLL) && !kind.direct {
+        return Outcome::Done(Errno::EOPNOTSUPP.as_result());
+    }
     if kind.regular && req.buffer.is_some() {
         // A file that never waits uses its buffer up at once, as far as it was asked to.
         crate::kbuf::commit(cx.sub, req);

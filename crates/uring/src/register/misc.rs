@@ -100,9 +100,12 @@ fn add_restriction(new: &mut Restrictions, row: &Restriction) -> Result<()> {
 pub(super) fn enable_rings<H: Host>(
     ring: &Arc<Ring<H>>,
     sub: &mut Submit<H>,
-    _: u64,
-    _: u32,
+    arg: u64,
+    nr: u32,
 ) -> Result<u32> {
+    if arg != 0 || nr != 0 {
+        return Err(Errno::EINVAL);
+    }
     if !ring.disabled.load(Ordering::Acquire) {
         return Err(Errno::EBADFD);
     }
@@ -137,10 +140,10 @@ fn set_eventfd<H: Host>(ring: &Arc<Ring<H>>, arg: u64, nr: u32, only_async: bool
 /// which an eventfd takes and which changes nothing there.
 fn is_eventfd<H: Host>(host: &H, fd: i32) -> bool {
     let path = format!("/proc/self/fd/{fd}\0");
-    let name = [0u8; 32];
-    let args = [path.as_ptr() as u64, name.as_ptr() as u64, name.len() as u64, 0, 0, 0];
+    let mut name = [0u8; 32];
+    let args = [path.as_ptr() as u64, name.as_mut_ptr() as u64, name.len() as u64, 0, 0, 0];
     match host.syscall(libc::SYS_readlink, args) {
-        Ok(len) => std::hint::black_box(name)[..len as usize].starts_with(b"anon_inode:[eventfd"),
+        Ok(len) => name[..len as usize].starts_with(b"anon_inode:[eventfd"),
         Err(_) => {
             let zero = 0u64;
             calls::write(host, fd, std::ptr::from_ref(&zero) as u64, 8) == Ok(8)
@@ -243,13 +246,18 @@ pub(super) fn unregister_personality<H: Host>(
 }
 
 pub(super) fn iowq_affinity<H: Host>(
-    _: &Arc<Ring<H>>,
+    ring: &Arc<Ring<H>>,
     _: &mut Submit<H>,
     arg: u64,
     nr: u32,
 ) -> Result<u32> {
+    if arg == 0 || nr == 0 {
+        return Err(Errno::EINVAL);
+    }
     // Workers here serve all rings; where they run is left to the scheduler.
-    if arg == 0 || nr == 0 { Err(Errno::EINVAL) } else { Ok(0) }
+    let mut cpus = [0u8; 128];
+    let len = cpus.len().min(nr as usize);
+    ring.host.copy_in(arg, &mut cpus[..len]).map(|()| 0)
 }
 
 pub(super) fn unregister_iowq_affinity<H: Host>(
