@@ -117,6 +117,15 @@ fn rings_among_other_descriptors() {
 }
 
 #[test]
+fn a_ring_let_go_of_is_released_in_parent_and_child() {
+    let (status, stdout, stderr) =
+        Run::default().env("RINGFENCE_STATS", "1").run(&compile("released", &[]));
+    assert!(status.success() && stdout == "ok\n", "{stderr}");
+    // The second is still there, the first is not.
+    assert!(stderr.contains("; rings 1,"), "{stderr}");
+}
+
+#[test]
 fn an_unknown_setting_is_told_and_harms_nothing() {
     let program = compile("sites", &[]);
     let (status, stdout, stderr) = Run::default().env("RINGFENCE_LOG", "loud").run(&program);
