@@ -117,6 +117,13 @@ fn rings_among_other_descriptors() {
 }
 
 #[test]
+fn forks_in_the_middle_of_changes() {
+    let library = compile("late", &["-shared", "-fPIC"]);
+    let program = compile("forking", &["-pthread"]);
+    Run::default().arg(library.to_str().unwrap()).succeeds(&program);
+}
+
+#[test]
 fn a_ring_let_go_of_is_released_in_parent_and_child() {
     let (status, stdout, stderr) =
         Run::default().env("RINGFENCE_STATS", "1").run(&compile("released", &[]));

@@ -1,13 +1,15 @@
 //! What happens when, from the start of the process to each loaded object.
 
 use crate::config::{self, Backend, Log, Tier};
+use crate::lock::ForkLock;
 use crate::objects::{self, Object};
 use crate::probe::{self, Kernel};
 use crate::scan::{Found, scan};
 use crate::trap::{self, Means, Request};
+use crate::window::Inside;
 use crate::{backend, entry, got, loader, patch, process, real, signal};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Whether calls are intercepted.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
@@ -32,7 +34,8 @@ struct Seen {
     means: Option<Option<Means>>,
 }
 
-static SEEN: Mutex<Seen> = Mutex::new(Seen { objects: Vec::new(), loaded_ever: 0, means: None });
+static SEEN: ForkLock<Seen> =
+    ForkLock::new(Seen { objects: Vec::new(), loaded_ever: 0, means: None });
 
 /// Whether calls are intercepted.
 #[inline]
@@ -116,7 +119,9 @@ pub(crate) fn objects_changed() {
     if !active() || (config::get().tier <= Tier::Symbols && !rewrites()) {
         return;
     }
-    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    // A handler that forks must not find this thread with the lock.
+    let _inside = Inside::enter();
+    let mut seen = SEEN.lock();
     let objects = objects::list();
     seen.loaded_ever = objects::loaded_ever();
     seen.objects.retain(|(start, name)| {
@@ -140,6 +145,16 @@ pub(crate) fn objects_changed() {
         }
     }
     backend::trust_closes(closes_are_seen());
+}
+
+/// Before a fork: nobody is in the middle of a change.
+pub(crate) fn hold() {
+    SEEN.hold();
+}
+
+/// After it, in parent and child.
+pub(crate) fn release() {
+    SEEN.release();
 }
 
 /// Objects whose calls are left alone: libc's own, which are none of io_uring's, the kernel's, ours,
