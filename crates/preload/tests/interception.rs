@@ -52,6 +52,7 @@ fn libraries_and_threads_that_come_later() {
     let library = library.to_str().unwrap();
     Run::default().arg(library).succeeds(&program);
     Run::tier("patch").arg(library).fixed().succeeds(&program);
+    Run::default().arg(library).succeeds(&compile("reloading", &[]));
 }
 
 #[test]
