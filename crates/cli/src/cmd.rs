@@ -4,6 +4,7 @@
 //! and `pub(crate) fn run(Args) -> anyhow::Result<ExitCode>`, a `mod` line and a row here.
 
 mod backport;
+mod bench;
 mod completions;
 mod demo;
 mod doctor;
@@ -34,18 +35,19 @@ macro_rules! row {
 }
 
 /// In the order of the help text.
+const COMMANDS: &[Row] =
+    &[row!(run), row!(doctor), row!(demo), row!(bench), row!(completions), row!(man)];
 const COMMANDS: &[Row] = &[
     row!(run),
     row!(doctor),
     row!(demo),
     row!(ops),
     row!(report),
+    row!(backport),
     // Shells and manuals.
     row!(completions),
     row!(man),
 ];
-const COMMANDS: &[Row] =
-    &[row!(run), row!(doctor), row!(demo), row!(backport), row!(completions), row!(man)];
 
 /// The whole parser, for parsing, completions and man pages.
 pub(crate) fn cli() -> Command {

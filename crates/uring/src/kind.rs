@@ -18,6 +18,15 @@ pub(crate) struct Kind {
     pub(crate) stream: bool,
 }
 
+impl Kind {
+    /// Whether nothing goes wrong at a given position if the number has come to name another file
+    /// unseen: with a position and `RWF_NOWAIT` every other file does the right thing, or refuses
+    /// and is then asked what it is.
+    fn is_harmless(self) -> bool {
+        self.regular && !self.direct && self.no_nowait == [false; 2]
+    }
+}
+
 /// Kinds by descriptor.
 #[derive(Debug, Default)]
 pub(crate) struct Kinds {
@@ -25,11 +34,25 @@ pub(crate) struct Kinds {
 }
 
 impl Kinds {
-    /// The kind of a file; asked again each time unless closes are told.
-    pub(crate) fn get<H: Host>(&mut self, host: &H, fd: i32, trusted: bool) -> Result<Kind> {
-        if trusted && let Some(kind) = self.known.get(&fd) {
+    /// The kind of a file; asked again each time unless closes are told, or the transfer has a
+    /// position at which a mistake would be harmless.
+    pub(crate) fn get<H: Host>(
+        &mut self,
+        host: &H,
+        fd: i32,
+        trusted: bool,
+        position: bool,
+    ) -> Result<Kind> {
+        if let Some(kind) = self.known.get(&fd)
+            && (trusted || position && kind.is_harmless())
+        {
             return Ok(*kind);
         }
+        self.ask(host, fd)
+    }
+
+    /// Asks the system what a descriptor names, and keeps what was learnt if it is the same.
+    pub(crate) fn ask<H: Host>(&mut self, host: &H, fd: i32) -> Result<Kind> {
         let kind = look(host, fd)?;
         let kind = match self.known.get(&fd) {
             Some(known) if known.regular == kind.regular && known.direct == kind.direct => *known,

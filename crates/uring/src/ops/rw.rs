@@ -228,7 +228,8 @@ fn rw<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way) -> Outcome {
     let fd = req.file.fd();
     let trusted = cx.ring.shared.trusts_closes.load(Ordering::Relaxed)
         || matches!(req.file, FileRef::Owned(_));
-    let kind = match cx.sub.kinds.get(&cx.ring.host, fd, trusted) {
+    let position = req.sqe.off != u64::MAX;
+    let kind = match cx.sub.kinds.get(&cx.ring.host, fd, trusted, position) {
         Ok(kind) => kind,
         Err(errno) => return Outcome::Done(errno.as_result()),
     };
@@ -266,10 +267,22 @@ fn try_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind: Kind)
         Err(Errno::EAGAIN) => Outcome::Wait(way.readiness()),
         Err(Errno::EOPNOTSUPP) if no_wait => done_so_far(req, Err(Errno::EOPNOTSUPP)),
         Err(Errno::EOPNOTSUPP) => {
-            let mut kind = kind;
+            // What follows may block, so the kind must be certain.
+            let mut kind = match cx.sub.kinds.ask(&cx.ring.host, req.file.fd()) {
+                Ok(kind) => kind,
+                Err(errno) => return done_so_far(req, Err(errno)),
+            };
             kind.no_nowait[way as usize] = true;
             cx.sub.kinds.learn(req.file.fd(), kind);
             without_nowait(req, cx, way, kind)
+        }
+        Err(Errno::ESPIPE) if kind.regular => {
+            // Regular files have positions: the number names another file now.
+            match cx.sub.kinds.ask(&cx.ring.host, req.file.fd()) {
+                Ok(kind) if kind.regular => done_so_far(req, Err(Errno::ESPIPE)),
+                Ok(kind) => try_once(req, cx, way, kind),
+                Err(errno) => done_so_far(req, Err(errno)),
+            }
         }
         Err(Errno::ESPIPE) if !kind.stream => {
             // Character devices and the like without positions.
