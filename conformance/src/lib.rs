@@ -23,11 +23,13 @@
 //! ```
 
 pub mod case;
+pub mod differ;
 mod engine;
 mod known;
 mod mapping;
 pub mod page;
 mod preload;
+pub mod program;
 pub mod record;
 mod ring;
 pub mod sqe;

@@ -306,6 +306,15 @@ ring_test!(timeout_after_hardlink, |t| {
     assert_eq!(by_data(&cqes), [(1, -5), (2, ECANCELED), (3, ETIME)]);
 });
 
+// A linked timeout bounds a timeout as it bounds anything else.
+ring_test!(timeout_bounds_a_timeout, |t| {
+    let mut ring = t.ring(8)?;
+    let (far, soon) = (timespec(FAR), timespec(ms(5)));
+    let cqes =
+        ring.run(&[sqe::timeout(&far, 0, 0).data(1).link(), sqe::link_timeout(&soon, 0).data(2)]);
+    assert_eq!(by_data(&cqes), [(1, ECANCELED), (2, ETIME)]);
+});
+
 // Cancelling the target cancels its linked timeout.
 ring_test!(timeout_of_cancelled_target, |t| {
     let mut ring = t.ring(8)?;

@@ -53,6 +53,25 @@ ring_test!(timeouts_do_not_count, |t| {
     assert_eq!(by_data(&ring.wait_n(2)), [(1, 0), (3, 0)]);
 });
 
+// What completed before it in the same submission is posted after it is armed, and counts.
+ring_test!(completions_of_the_same_submission_count, |t| {
+    let mut ring = t.ring(8)?;
+    ring.start(&[sqe::nop().data(1), sqe::timeout(&timespec(FAR), 1, 0).data(2)]);
+    assert_eq!(by_data(&ring.wait_n(2)), [(1, 0), (2, 0)]);
+});
+
+// A timeout that posts nothing does not disturb the count of the next.
+ring_test!(silent_timeouts_do_not_count, |t| {
+    let mut ring = t.ring(8)?;
+    let far = timespec(FAR);
+    ring.start(&[sqe::nop().data(1), sqe::timeout(&far, 1, 0).data(2).skip()]);
+    assert_eq!(pairs(&ring.wait_n(1)), [(1, 0)]);
+    ring.start(&[sqe::timeout(&far, 1, 0).data(3)]);
+    assert_eq!(ring.settle(ms(5)), []);
+    ring.start(&[sqe::nop().data(4)]);
+    assert_eq!(by_data(&ring.wait_n(2)), [(3, 0), (4, 0)]);
+});
+
 // Several counts in one ring each complete at theirs.
 ring_test!(several_counts, |t| {
     let mut ring = t.ring(8)?;

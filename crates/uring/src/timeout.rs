@@ -134,13 +134,22 @@ impl<H: Host> Ring<H> {
     }
 
     /// Parks a timeout until its time.
-    pub(crate) fn park_timer(self: &Arc<Self>, sub: &mut Submit<H>, req: Req<H>, deadline: u64) {
+    pub(crate) fn park_timer(
+        self: &Arc<Self>,
+        sub: &mut Submit<H>,
+        mut req: Req<H>,
+        deadline: u64,
+    ) {
         let counted = matches!(&req.extra, Extra::Time(time) if time.count > 0 && !time.multishot);
+        let bound = crate::issue::take_link_timeout(&mut req);
         let key = sub.parked.insert(parked_timer(req, None));
         if counted {
             sub.timers.counted.push(key);
         }
         self.arm(sub, key, deadline);
+        if let Some(bound) = bound {
+            self.arm_link_timeout(sub, key, bound);
+        }
     }
 
     /// Arms a linked timeout for a target that has just been parked.
@@ -279,7 +288,9 @@ pub(crate) fn expire_counted<H: Host>(ring: &Arc<Ring<H>>, sub: &mut Submit<H>, 
         let entry = sub.parked.remove(key);
         sub.timers.forget(key);
         if let Some(Waits::Time { req }) = entry.map(|entry| entry.waits) {
-            sub.fired = sub.fired.wrapping_add(1);
+            // What posts nothing must not be counted as posted by a timeout.
+            let posts = !req.has(IOSQE_CQE_SKIP_SUCCESS);
+            sub.fired = sub.fired.wrapping_add(u32::from(posts));
             ring.complete(sub, req, 0);
         }
     }

@@ -68,8 +68,7 @@ pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     };
     time.deadline = deadline_of(&cx.ring.host, time.nanos, time.clock, time.absolute);
     if time.count > 0 && !time.multishot {
-        // It counts from what has been posted when it is armed.
-        cx.ring.flush(cx.sub);
+        // It counts from what has been posted when it is armed; completions of its own batch follow.
         let cq = cx.ring.cq.lock();
         let posted = cq.posted.wrapping_sub(cq.timeouts);
         drop(cq);

@@ -1,0 +1,70 @@
+//! Programs drawn from seeds do the same on the kernel and on our engine.
+//!
+//! `RINGFENCE_SEEDS=FIRST..END` runs other seeds than those of every run.
+
+use ringfence_conformance::{InProcess, Native, Skip, Target, differ, program};
+
+/// The seeds of every run.
+const SEEDS: std::ops::Range<u64> = 0..150;
+
+/// At most one program in so many may be one that the kernel itself runs now so, now so.
+const UNDECIDED_ONE_IN: u64 = 20;
+
+fn seeds() -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("RINGFENCE_SEEDS") else { return SEEDS };
+    let (first, end) = text.split_once("..").expect("RINGFENCE_SEEDS is FIRST..END");
+    first.parse().expect("a number")..end.parse().expect("a number")
+}
+
+/// What came of a program.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Same,
+    /// What the kernel saw, twice the same, and what the engine saw.
+    Differs(Vec<String>, Vec<String>),
+    /// Two runs on the kernel differ.
+    Undecided,
+}
+
+fn judge(steps: &[program::Step]) -> Result<Verdict, Skip> {
+    let (kernel, engine) = (differ::run(&Native, steps)?, differ::run(&InProcess, steps)?);
+    if kernel == engine {
+        return Ok(Verdict::Same);
+    }
+    let again = differ::run(&Native, steps)?;
+    Ok(if kernel == again { Verdict::Differs(kernel, engine) } else { Verdict::Undecided })
+}
+
+#[test]
+fn programs_agree() {
+    if let Err(skip) = (&Native as &dyn Target).ring(1) {
+        return println!("skipped: {skip}");
+    }
+    let (mut failed, mut undecided) = (0, 0);
+    for seed in seeds() {
+        let steps = program::draw(seed);
+        match judge(&steps).expect("rings") {
+            Verdict::Same => continue,
+            Verdict::Undecided => undecided += 1,
+            Verdict::Differs(..) => {
+                failed += 1;
+                report(seed, &steps);
+            }
+        }
+        assert!(failed < 5, "enough to look at");
+    }
+    let count = seeds().end - seeds().start;
+    println!("{count} programs, {undecided} undecided");
+    assert_eq!(failed, 0, "programs differ");
+    assert!(undecided <= 1 + count / UNDECIDED_ONE_IN, "{undecided} programs are undecided");
+}
+
+/// Shows the smallest program that still differs, and the command that repeats it.
+fn report(seed: u64, steps: &[program::Step]) {
+    let differs = |steps: &[program::Step]| matches!(judge(steps), Ok(Verdict::Differs(..)));
+    let least = differ::shrink(steps, &mut |steps| differs(steps));
+    let verdict = judge(&least).expect("rings");
+    let command = "cargo test -p ringfence-conformance --test differential";
+    eprintln!("seed {seed}:\n  {least:?}\n  {verdict:#?}");
+    eprintln!("reproduce: RINGFENCE_SEEDS={seed}..{} {command}", seed + 1);
+}
