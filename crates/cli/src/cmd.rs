@@ -35,13 +35,12 @@ macro_rules! row {
 }
 
 /// In the order of the help text.
-const COMMANDS: &[Row] =
-    &[row!(run), row!(doctor), row!(demo), row!(bench), row!(completions), row!(man)];
 const COMMANDS: &[Row] = &[
     row!(run),
     row!(doctor),
     row!(demo),
     row!(ops),
+    row!(bench),
     row!(report),
     row!(backport),
     // Shells and manuals.
