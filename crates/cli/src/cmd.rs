@@ -7,6 +7,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod man;
+mod ops;
 mod run;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
@@ -31,7 +32,8 @@ macro_rules! row {
 }
 
 /// In the order of the help text.
-const COMMANDS: &[Row] = &[row!(run), row!(doctor), row!(demo), row!(completions), row!(man)];
+const COMMANDS: &[Row] =
+    &[row!(run), row!(doctor), row!(demo), row!(ops), row!(completions), row!(man)];
 
 /// The whole parser, for parsing, completions and man pages.
 pub(crate) fn cli() -> Command {

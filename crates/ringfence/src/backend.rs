@@ -5,7 +5,9 @@ use crate::config::{self, Backend};
 use crate::{raw, window};
 use ringfence_abi::{Errno, Result};
 use ringfence_host::{Os, fault, signal};
-use ringfence_uring::{Engine, Stats};
+use ringfence_uring::{Engine, Ring, Stats};
+use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64};
 
@@ -17,6 +19,18 @@ static THROUGH: AtomicBool = AtomicBool::new(false);
 
 /// Calls that the kernel served, by kind: setup, enter, register.
 static PASSED: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// The ring that a thread used last.
+struct Last {
+    fd: i32,
+    /// The engine's epoch when it was looked up; while that stands, the descriptor names it.
+    epoch: u64,
+    ring: Arc<Ring<Os>>,
+}
+
+thread_local! {
+    static LAST: Cell<Option<Last>> = const { Cell::new(None) };
+}
 
 /// A ring has been made.
 static ANY_RING: AtomicBool = AtomicBool::new(false);
@@ -55,13 +69,42 @@ pub(crate) fn serve(number: i64, args: [u64; 6]) -> i64 {
     let [fd, a, b, c, d, e] = args;
     match number {
         libc::SYS_io_uring_enter => {
-            answer(engine.enter(fd as i32, a as u32, b as u32, c as u32, d, e))
+            answer(enter(engine, fd as i32, a as u32, b as u32, c as u32, d, e))
         }
         libc::SYS_io_uring_register => answer(engine.register(fd as i32, a as u32, b, c as u32)),
         _ => {
             ANY_RING.store(true, Relaxed);
             answer(engine.setup(fd as u32, a).map(|fd| fd as u32))
         }
+    }
+}
+
+/// `io_uring_enter`, on the thread's last ring without a look-up.
+#[inline]
+fn enter(
+    engine: &Engine<Os>,
+    fd: i32,
+    to_submit: u32,
+    min_complete: u32,
+    flags: u32,
+    arg: u64,
+    argsz: u64,
+) -> Result<u32> {
+    let by_fd = flags & ringfence_abi::IORING_ENTER_REGISTERED_RING == 0;
+    let epoch = engine.epoch();
+    // Taken out while it is in use: a signal handler that comes here meanwhile finds none.
+    let last = LAST.try_with(Cell::take).ok().flatten();
+    let last = last.filter(|last| last.fd == fd && last.epoch == epoch).or_else(|| {
+        let ring = engine.ring(fd)?;
+        Some(Last { fd, epoch, ring })
+    });
+    match last {
+        Some(last) if by_fd => {
+            let result = last.ring.enter(to_submit, min_complete, flags, arg, argsz);
+            let _ = LAST.try_with(|cell| cell.set(Some(last)));
+            result
+        }
+        _ => engine.enter(fd, to_submit, min_complete, flags, arg, argsz),
     }
 }
 

@@ -62,7 +62,8 @@ pub struct Config {
     pub tier: Tier,
     /// `RINGFENCE_LOG`.
     pub log: Log,
-    /// `RINGFENCE_STATS`: 1 for standard error, else the path of a file.
+    /// `RINGFENCE_STATS`: 1 for standard error, else the path of a file that gets a line of JSON
+    /// from each process.
     pub stats: Counters,
     /// `RINGFENCE_CHILDREN`: programs that this one executes get the preload too, whatever
     /// environment it gives them.

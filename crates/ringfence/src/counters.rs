@@ -3,7 +3,9 @@
 use crate::config::{self, Counters};
 use crate::{backend, raw};
 use ringfence_uring::Stats;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 
 /// Prints or writes the counters, if the settings ask for them.
 pub(crate) fn print() {
@@ -18,11 +20,16 @@ pub(crate) fn print() {
         Counters::Off => {}
         Counters::Stderr => raw::complain(&text(&stats)),
         Counters::File(path) => {
-            if let Err(error) = std::fs::write(path, json(&stats)) {
+            if let Err(error) = append(path, &json(&stats)) {
                 raw::complain(&format!("cannot write the counters to {path}: {error}"));
             }
         }
     }
+}
+
+/// One write of one line, so that processes that end at the same time do not mix theirs.
+fn append(path: &str, line: &str) -> std::io::Result<()> {
+    OpenOptions::new().append(true).create(true).open(path)?.write_all(line.as_bytes())
 }
 
 fn text(stats: &Stats) -> String {

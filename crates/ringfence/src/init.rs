@@ -5,7 +5,7 @@ use crate::objects::{self, Object};
 use crate::probe::{self, Kernel};
 use crate::scan::{Found, scan};
 use crate::trap::{self, Means, Request};
-use crate::{backend, entry, loader, patch, process, real, signal};
+use crate::{backend, entry, got, loader, patch, process, real, signal};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -14,6 +14,9 @@ static ACTIVE: AtomicBool = AtomicBool::new(false);
 
 /// Whether the loader tells of new objects (see `loader`).
 static LOADER_TELLS: AtomicBool = AtomicBool::new(false);
+
+/// Whether calls are led here by the tables of loaded objects.
+static REWRITES: AtomicBool = AtomicBool::new(false);
 
 /// Whether every close is made through libc, as far as code has been looked at.
 static CLOSES_SEEN: AtomicBool = AtomicBool::new(false);
@@ -65,6 +68,19 @@ fn wanted() -> bool {
     }
 }
 
+/// Whether calls are led here by the tables of loaded objects, not by the preload's exports.
+fn rewrites() -> bool {
+    REWRITES.load(Relaxed)
+}
+
+/// Starts to intercept in a program that is linked against this crate.
+pub(crate) fn install() -> bool {
+    if !active() {
+        REWRITES.store(true, Relaxed);
+    }
+    start(None)
+}
+
 /// Starts to intercept, once; true if calls are intercepted from now on. `library` is the path of
 /// the preload, for children.
 pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
@@ -81,10 +97,11 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
         signal::start();
         backend::start();
         ACTIVE.store(true, Relaxed);
-        if config::get().tier > Tier::Symbols {
-            let listening = loader::listen(&objects::list());
+        if rewrites() || config::get().tier > Tier::Symbols {
+            // Addresses are written after the loader tells of an object, so `dlopen` must return.
+            let listening = !rewrites() && loader::listen(&objects::list());
             LOADER_TELLS.store(listening, Relaxed);
-            if !listening {
+            if !listening && !rewrites() {
                 config::log(Log::Info, || "the loader does not tell of new objects".into());
             }
             CLOSES_SEEN.store(true, Relaxed);
@@ -96,7 +113,7 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
 
 /// Looks at objects that were not there before.
 pub(crate) fn objects_changed() {
-    if !active() || config::get().tier <= Tier::Symbols {
+    if !active() || (config::get().tier <= Tier::Symbols && !rewrites()) {
         return;
     }
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,7 +127,14 @@ pub(crate) fn objects_changed() {
             seen.objects.iter().any(|(start, name)| object.start == *start && object.name == *name);
         if !known {
             seen.objects.push((object.start, object.name.clone()));
-            if !is_exempt(object) {
+            if is_exempt(object) {
+                continue;
+            }
+            if rewrites() {
+                let count = got::rewrite(object);
+                config::log(Log::Debug, || format!("{}: {count} addresses", object.name));
+            }
+            if config::get().tier > Tier::Symbols {
                 intercept(object, &mut seen.means);
             }
         }
@@ -118,10 +142,18 @@ pub(crate) fn objects_changed() {
     backend::trust_closes(closes_are_seen());
 }
 
-/// Objects whose calls are left alone: libc's own, which are none of io_uring's, the kernel's, ours.
+/// Objects whose calls are left alone: libc's own, which are none of io_uring's, the kernel's, ours,
+/// and the unwinder that ours brings along.
 fn is_exempt(object: &Object) -> bool {
-    const LIBC: [&str; 6] =
-        ["ld-linux", "ld-musl", "libc.so", "libpthread.so", "linux-vdso", "linux-gate"];
+    const LIBC: [&str; 7] = [
+        "ld-linux",
+        "ld-musl",
+        "libc.so",
+        "libpthread.so",
+        "libgcc_s.so",
+        "linux-vdso",
+        "linux-gate",
+    ];
     let own = object.contains(entry::address()) && !object.name.is_empty();
     own || LIBC.iter().any(|name| object.file_name().starts_with(name))
 }
@@ -139,6 +171,12 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
         if part.closes && !object.file_name().starts_with("liburing.so") {
             CLOSES_SEEN.store(false, Relaxed);
         }
+    }
+    // In a program that we are linked into, calls of unknown numbers are our own, and so is one
+    // that a probe makes.
+    let ours = object.contains(entry::address());
+    if ours {
+        found.sites.retain(|site| site.certain && !probe::is_trial(site.call));
     }
     let left = match tier {
         _ if found.sites.is_empty() => Vec::new(),
@@ -162,8 +200,6 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
         let suspects: Vec<String> = found.suspects.iter().map(at).collect();
         format!("{name}: sites {}; suspects {}", sites.join(" "), suspects.join(" "))
     });
-    // In a program that we are linked into, calls of unknown numbers are our own.
-    let ours = object.contains(entry::address());
     let mut calls: Vec<u64> = left.iter().map(|site| site.call).collect();
     if !ours {
         calls.extend(&found.suspects);

@@ -29,6 +29,7 @@ mod counters;
 mod dispatch;
 mod entry;
 mod filter;
+mod got;
 #[doc(hidden)]
 pub mod hooks;
 mod init;
@@ -53,7 +54,7 @@ pub use probe::{Kernel, Probe};
 /// True if calls are intercepted from now on, false if the kernel grants io_uring and is left to
 /// it. Later calls change nothing.
 pub fn install() -> bool {
-    init::start(None)
+    init::install()
 }
 
 /// For the preload's constructor: `library` is its own path, which executed programs get too.

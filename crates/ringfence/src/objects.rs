@@ -42,6 +42,8 @@ pub(crate) struct Object {
     readable: Vec<Segment>,
     /// Address of its dynamic section, 0 if it has none.
     pub(crate) dynamic: u64,
+    /// Memory that the loader makes read-only once it has written the addresses in it.
+    sealed: Vec<Segment>,
     /// Address of its table of functions (`.eh_frame_hdr`), 0 if it has none.
     unwind: u64,
 }
@@ -54,6 +56,11 @@ impl Object {
 
     pub(crate) fn contains(&self, address: u64) -> bool {
         (self.start..self.end).contains(&address)
+    }
+
+    /// Whether an address is in memory that the loader has made read-only.
+    pub(crate) fn is_sealed(&self, address: u64) -> bool {
+        self.sealed.iter().any(|part| (part.start..part.end()).contains(&address))
     }
 
     /// A word of its memory.
@@ -149,6 +156,7 @@ unsafe extern "C" fn visit(
         code: Vec::new(),
         readable: Vec::new(),
         dynamic: 0,
+        sealed: Vec::new(),
         unwind: 0,
     };
     for header in headers {
@@ -165,6 +173,7 @@ unsafe extern "C" fn visit(
                 }
             }
             libc::PT_DYNAMIC => object.dynamic = start,
+            libc::PT_GNU_RELRO => object.sealed.push(Segment { start, len: header.p_memsz }),
             libc::PT_GNU_EH_FRAME => object.unwind = start,
             _ => {}
         }

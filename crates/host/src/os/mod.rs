@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "makes system calls")]
 
 mod ring_memory;
+mod vector;
 
 use crate::{Clock, Event, Host, RingMemory, fault, signal};
 use ringfence_abi::{Errno, Result};
@@ -58,7 +59,7 @@ fn swap_mask(mask: u64) -> u64 {
         0,
     ];
     let _ = syscall(libc::SYS_rt_sigprocmask, args);
-    std::hint::black_box(old)
+    old
 }
 
 thread_local! {
@@ -117,8 +118,8 @@ impl Host for Os {
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<()> {
         // The new thread inherits the mask, so no signal can reach it before it blocks them.
         let mask = swap_mask(ENGINE_THREAD_MASK);
-        let result =
-            std::thread::Builder::new().name(name.to_owned()).stack_size(128 * 1024).spawn(body);
+        let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(128 * 1024);
+        let result = vector::kept(|| builder.spawn(body));
         swap_mask(mask);
         result.map(drop).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(11)))
     }
@@ -134,12 +135,21 @@ impl Host for Os {
         id
     }
 
+    fn cpus(&self) -> u32 {
+        // SAFETY: a question to libc without pointers.
+        unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.max(1) as u32
+    }
+
     fn forked(&self) {
         THREAD_ID.set(0);
     }
 
     fn ring_memory(&self, size: u64) -> Result<RingMemory> {
         ring_memory::create(size)
+    }
+
+    fn release_fd(&self) -> Option<i32> {
+        ring_memory::release_fd()
     }
 
     fn private_fds(&self) -> Vec<i32> {

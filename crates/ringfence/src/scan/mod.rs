@@ -108,7 +108,13 @@ pub(crate) fn scan(code: &[u8], base: u64, function: &dyn Fn(u64) -> Option<(u64
         }
         found.closes = true;
         match before(&line) {
-            Some(site) if line.certain => late.push(site),
+            Some(site)
+                if line.certain
+                    && !branches::enters(&site, &line.steps)
+                    && !branches::enters(&site, &finder.decode(call, line.function_end)) =>
+            {
+                late.push(site);
+            }
             _ => found.suspects.push(call),
         }
     }

@@ -16,7 +16,11 @@ use ringfence_host::{Host, calls, plain};
 pub(crate) const TRANSFER_MAX: u64 = 0x7fff_f000;
 
 const RWF_NOWAIT: u32 = libc::RWF_NOWAIT as u32;
+const RWF_HIPRI: u32 = libc::RWF_HIPRI as u32;
 const RWF_KNOWN: u32 = 0x1ff;
+
+/// `attr_type_mask`: protection information at `attr_ptr`.
+const ATTR_PI: u64 = 1;
 
 /// Most iovecs of one call.
 const IOV_MAX: u32 = 1024;
@@ -42,11 +46,27 @@ fn check_flags<H: Host>(req: &Req<H>) -> Result<()> {
     if req.sqe.op_flags & !RWF_KNOWN != 0 { Err(Errno::EOPNOTSUPP) } else { Ok(()) }
 }
 
-pub(crate) fn prep<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()> {
-    if req.sqe.addr3 | req.sqe.pad2 != 0 {
-        return Err(Errno::EINVAL);
+pub(crate) fn prep<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
+    let sqe = &req.sqe;
+    check_priority(sqe.ioprio)?;
+    match sqe.pad2 {
+        0 => Ok(()),
+        // Protection information: the structure must be there, but no file here takes it.
+        ATTR_PI => cx.ring.host.copy_in(sqe.addr3, &mut [0; 32]).and(Err(Errno::EINVAL)),
+        _ => Err(Errno::EINVAL),
     }
-    Ok(())
+}
+
+/// An I/O priority: a class in the upper bits, a level in the lower.
+///
+/// # Errors
+/// `EINVAL` for a class that is not there, or a level without a class.
+fn check_priority(ioprio: u16) -> Result<()> {
+    match ioprio >> 13 {
+        0 if ioprio & 7 != 0 => Err(Errno::EINVAL),
+        0..=3 => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 pub(crate) fn prep_vectored<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
@@ -202,6 +222,9 @@ fn rw<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way) -> Outcome {
     if let Err(errno) = check_flags(req) {
         return Outcome::Done(errno.as_result());
     }
+    if req.sqe.op_flags & RWF_HIPRI != 0 && !cx.ring.has(IORING_SETUP_IOPOLL) {
+        return Outcome::Done(Errno::EINVAL.as_result());
+    }
     let fd = req.file.fd();
     let trusted = cx.ring.shared.trusts_closes.load(Ordering::Relaxed)
         || matches!(req.file, FileRef::Owned(_));
@@ -209,6 +232,13 @@ fn rw<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way) -> Outcome {
         Ok(kind) => kind,
         Err(errno) => return Outcome::Done(errno.as_result()),
     };
+    if cx.ring.has(IORING_SETUP_IOPOLL) && !kind.direct {
+        return Outcome::Done(Errno::EOPNOTSUPP.as_result());
+    }
+    if kind.regular && req.buffer.is_some() {
+        // A file that never waits uses its buffer up at once, as far as it was asked to.
+        crate::kbuf::commit(cx.sub, req);
+    }
     if kind.direct {
         return if req.sqe.op_flags & RWF_NOWAIT != 0 {
             try_once(req, cx, way, kind)
