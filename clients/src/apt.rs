@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A source package of one version.
 pub(crate) struct Source {
@@ -85,11 +85,16 @@ pub(crate) fn install(programs: &[(&str, &str)]) -> Result<()> {
         return Ok(());
     }
     eprintln!("clients: installing {}", missing.join(" "));
-    let mut command = Command::new("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive");
-    command.args(["-qq", "-y", "-o", "Dpkg::Use-Pty=0", "--no-install-recommends", "install"]);
-    command.args(&missing).stdout(std::process::Stdio::null());
-    must(&mut command)
+    let mut install = Command::new("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    install.args(["-qq", "-y", "-o", "Dpkg::Use-Pty=0", "--no-install-recommends", "install"]);
+    install.args(&missing).stdout(Stdio::null());
+    if must(&mut install).is_ok() {
+        return Ok(());
+    }
+    // A fresh machine has no lists of packages yet, or old ones.
+    must(Command::new("apt-get").args(["-qq", "update"]))?;
+    must(&mut install)
 }
 
 /// The file that a program's name stands for in PATH.

@@ -1,5 +1,6 @@
 //! The three hosts a program is run on.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
@@ -18,7 +19,7 @@ impl Host {
     /// A command that becomes `program` on this host; `ringfence` is the binary to use.
     ///
     /// The program dies with the thread that spawns the command.
-    pub(crate) fn command(self, program: &Path, ringfence: &Path) -> Command {
+    pub(crate) fn command(self, program: &[OsString], ringfence: &Path) -> Command {
         let this = std::env::current_exe().expect("/proc is mounted");
         let mut command = Command::new(this);
         command.args(["launch", "--bound", "--refusal"]);
@@ -27,7 +28,7 @@ impl Host {
         if self == Host::Ringfence {
             command.arg(ringfence).args(["run", "--backend", "user", "--"]);
         }
-        command.arg(program);
+        command.args(program);
         command
     }
 }

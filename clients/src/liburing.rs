@@ -130,7 +130,7 @@ fn observe(
     jobs: usize,
 ) -> Result<ExitCode> {
     let results = for_each(programs, jobs, |name, path| {
-        let outcome = runner.run(path, host)?;
+        let outcome = runner.run(&[path.into()], host)?;
         let result = result(&outcome);
         println!("{name:<26} {:6.2} s  {}", outcome.time.as_secs_f64(), text(&result));
         if !matches!(result, Verdict::Pass) && programs.len() < 4 {
@@ -145,8 +145,9 @@ fn observe(
 fn compare(runner: &Runner, programs: &BTreeMap<String, PathBuf>, args: &Args) -> Result<ExitCode> {
     let mut expected = Expected::read(&place::own_file(EXPECTED))?;
     let results = for_each(programs, args.jobs, |_, path| {
-        let with = result(&runner.run(path, Host::Ringfence)?);
-        let proves_nothing = || runner.run(path, Host::Refused).map(|run| run.end == End::Exit(0));
+        let with = result(&runner.run(&[path.into()], Host::Ringfence)?);
+        let proves_nothing =
+            || runner.run(&[path.into()], Host::Refused).map(|run| run.end == End::Exit(0));
         Ok(if with == Verdict::Pass && proves_nothing()? { Verdict::Void } else { with })
     })?;
     let mut changes = 0;

@@ -10,6 +10,7 @@ mod host;
 mod launch;
 mod liburing;
 mod place;
+mod programs;
 mod runner;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +28,8 @@ struct Cli {
 enum Command {
     /// Run liburing's own test programs and compare with the expected results
     Liburing(liburing::Args),
+    /// Run fio, qemu and other programs of the distribution that use io_uring
+    Programs(programs::Args),
     /// Become a program that is refused io_uring, as in a container
     Launch(launch::Args),
 }
@@ -34,6 +37,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Liburing(args) => liburing::run(&args),
+        Command::Programs(args) => programs::run(&args),
         Command::Launch(args) => launch::run(args),
     };
     match result {

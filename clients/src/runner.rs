@@ -3,8 +3,10 @@
 use crate::host::Host;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -30,6 +32,8 @@ pub(crate) struct Outcome {
     pub(crate) time: Duration,
     /// What it printed, on both streams.
     pub(crate) output: String,
+    /// Operations that ringfence completed for it and for what it started, by name.
+    pub(crate) operations: BTreeMap<String, u64>,
 }
 
 /// Where and how long programs are run.
@@ -47,19 +51,21 @@ impl Runner {
     ///
     /// # Errors
     /// The program could not be started; how it ends is no error.
-    pub(crate) fn run(&self, program: &Path, host: Host) -> Result<Outcome> {
+    pub(crate) fn run(&self, program: &[OsString], host: Host) -> Result<Outcome> {
         let directory = tempfile::Builder::new().prefix("run-").tempdir_in(&self.directory)?;
         let output = tempfile::NamedTempFile::new_in(&self.directory)?;
+        let counters = tempfile::NamedTempFile::new_in(&self.directory)?;
         let mut command = host.command(program, &self.ringfence);
         command
             .current_dir(directory.path())
             .env("TMPDIR", directory.path())
+            .env("RINGFENCE_STATS", counters.path())
             .stdin(Stdio::null())
             .stdout(output.reopen()?)
             .stderr(output.reopen()?)
             .process_group(0);
         let begin = Instant::now();
-        let mut child = command.spawn().with_context(|| program.display().to_string())?;
+        let mut child = command.spawn().with_context(|| format!("{program:?}"))?;
         let group = Pid::from_child(&child);
         let mut end = None;
         while end.is_none() && begin.elapsed() < self.limit {
@@ -71,8 +77,25 @@ impl Runner {
         let _ = kill_process_group(group, Signal::KILL);
         child.wait()?;
         let text = String::from_utf8_lossy(&std::fs::read(output.path())?).into_owned();
-        Ok(Outcome { end: end.unwrap_or(End::TimedOut), time, output: text })
+        let operations = sum(&std::fs::read_to_string(counters.path())?)?;
+        Ok(Outcome { end: end.unwrap_or(End::TimedOut), time, output: text, operations })
     }
+}
+
+/// Adds up the counters of all processes: each has appended a line.
+fn sum(lines: &str) -> Result<BTreeMap<String, u64>> {
+    #[derive(serde::Deserialize)]
+    struct Process {
+        operations: BTreeMap<String, u64>,
+    }
+    let mut total = BTreeMap::new();
+    for line in lines.lines() {
+        let process: Process = serde_json::from_str(line).context("ringfence's counters")?;
+        for (name, count) in process.operations {
+            *total.entry(name).or_default() += count;
+        }
+    }
+    Ok(total)
 }
 
 fn how(status: ExitStatus) -> End {

@@ -16,6 +16,15 @@ const STEPS: &[Step] = &[
         command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
     },
     Step { title: "tests", command: &["cargo", "test", "--workspace"] },
+    Step { title: "release build", command: &["cargo", "build", "--release"] },
+    Step {
+        title: "programs that use io_uring",
+        command: &["cargo", "run", "--quiet", "--package", "ringfence-clients", "--", "programs"],
+    },
+    Step {
+        title: "liburing's own tests",
+        command: &["cargo", "run", "--quiet", "--package", "ringfence-clients", "--", "liburing"],
+    },
 ];
 
 /// Runs the tidy rules, then every step; the first that fails ends the run.

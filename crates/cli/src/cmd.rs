@@ -3,10 +3,13 @@
 //! A new one is a file `cmd/NAME.rs` with `pub(crate) struct Args` (its doc comment is the help)
 //! and `pub(crate) fn run(Args) -> anyhow::Result<ExitCode>`, a `mod` line and a row here.
 
+mod backport;
+mod bench;
 mod completions;
 mod demo;
 mod doctor;
 mod man;
+mod ops;
 mod report;
 mod run;
 
@@ -33,7 +36,18 @@ macro_rules! row {
 
 /// In the order of the help text.
 const COMMANDS: &[Row] =
-    &[row!(run), row!(doctor), row!(demo), row!(report), row!(completions), row!(man)];
+    &[row!(run), row!(doctor), row!(demo), row!(bench), row!(completions), row!(man)];
+const COMMANDS: &[Row] = &[
+    row!(run),
+    row!(doctor),
+    row!(demo),
+    row!(ops),
+    row!(report),
+    row!(backport),
+    // Shells and manuals.
+    row!(completions),
+    row!(man),
+];
 
 /// The whole parser, for parsing, completions and man pages.
 pub(crate) fn cli() -> Command {

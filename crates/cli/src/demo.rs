@@ -48,9 +48,10 @@ pub(crate) fn show() -> Result<Shown> {
         bail!("the copy differs from its source");
     }
     let figure = |key: &str| done[key].as_u64().with_context(|| format!("{PROGRAM}: no {key}"));
-    let stats = std::fs::read(&stats).context("the library wrote no statistics")?;
-    let stats: Value = serde_json::from_slice(&stats).context("the library's statistics")?;
-    let operations = stats["operations"].as_object().context("statistics without operations")?;
+    // One process, so one line.
+    let stats = std::fs::read(&stats).context("the library wrote no counters")?;
+    let stats: Value = serde_json::from_slice(&stats).context("the library's counters")?;
+    let operations = stats["operations"].as_object().context("counters without operations")?;
     Ok(Shown {
         refusal,
         bytes_copied: figure("bytes_copied")?,

@@ -4,6 +4,7 @@
 //! and one row of the table in `cmd.rs`; exit codes stand in `exit.rs`. Nothing of the engine
 //! lives here: `ringfence run` only prepares the environment and becomes the program.
 
+mod bench;
 mod cmd;
 mod demo;
 mod exit;

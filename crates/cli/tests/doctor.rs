@@ -37,6 +37,7 @@ fn json_has_the_same_for_machines() {
     assert_eq!(report["io_uring"]["granted"], false);
     assert_eq!(report["io_uring"]["gate"], "seccomp-errno");
     assert_eq!(report["facts"]["seccomp"], 2);
+    assert_eq!(report["interception"]["patch"], true);
     assert_eq!(report["program"]["served"], true);
     assert_eq!(report["program"]["machine"], std::env::consts::ARCH);
     assert_eq!(output.status.code(), Some(0));

@@ -8,6 +8,12 @@ fn addr<T>(value: &T) -> u64 {
     std::ptr::from_ref(value) as u64
 }
 
+/// Puts the address of what a call writes into an argument. It must be a mutable reference: what
+/// lies behind a shared one is taken to stay as it is.
+pub fn addr_mut<T>(value: &mut T) -> u64 {
+    std::ptr::from_mut(value) as u64
+}
+
 /// `read(2)`; `buf` is an address.
 ///
 /// # Errors
@@ -37,9 +43,8 @@ pub fn close<H: Host>(host: &H, fd: i32) -> Result<()> {
 /// # Errors
 /// As the call.
 pub fn pipe2<H: Host>(host: &H, flags: i32) -> Result<(i32, i32)> {
-    let fds = [0i32; 2];
-    host.syscall(libc::SYS_pipe2, [addr(&fds), flags as u64, 0, 0, 0, 0])?;
-    let fds = std::hint::black_box(fds);
+    let mut fds = [0i32; 2];
+    host.syscall(libc::SYS_pipe2, [addr_mut(&mut fds), flags as u64, 0, 0, 0, 0])?;
     Ok((fds[0], fds[1]))
 }
 
@@ -61,8 +66,8 @@ pub fn eventfd_signal<H: Host>(host: &H, fd: i32) {
 
 /// Resets an eventfd's counter.
 pub fn eventfd_drain<H: Host>(host: &H, fd: i32) {
-    let count = 0u64;
-    let _ = read(host, fd, addr(&count), 8);
+    let mut count = 0u64;
+    let _ = read(host, fd, addr_mut(&mut count), 8);
 }
 
 /// `epoll_create1(2)`, close-on-exec.
@@ -97,9 +102,8 @@ pub fn epoll_ctl<H: Host>(
 /// `EBADF` if it is not open.
 pub fn poll_now<H: Host>(host: &H, fd: i32, events: u32) -> Result<u32> {
     let mut entry = libc::pollfd { fd, events: events as i16, revents: 0 };
-    let args = [std::ptr::from_mut(&mut entry) as u64, 1, 0, 0, 0, 0];
-    host.syscall(libc::SYS_poll, args)?;
-    let revents = std::hint::black_box(entry).revents;
+    host.syscall(libc::SYS_poll, [addr_mut(&mut entry), 1, 0, 0, 0, 0])?;
+    let revents = entry.revents;
     if revents & libc::POLLNVAL != 0 {
         return Err(ringfence_abi::Errno::EBADF);
     }

@@ -98,6 +98,9 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// The id of the calling thread.
     fn thread_id(&self) -> u32;
 
+    /// How many CPUs are online.
+    fn cpus(&self) -> u32;
+
     /// To be called in a forked child before anything else.
     fn forked(&self);
 
@@ -106,6 +109,12 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// # Errors
     /// `ENOMEM`, `EMFILE` and their like.
     fn ring_memory(&self, size: u64) -> Result<RingMemory>;
+
+    /// A descriptor that is readable when [`Host::released`] has something to tell, if there is one.
+    fn release_fd(&self) -> Option<i32>;
+
+    /// Descriptors the host keeps open for itself.
+    fn private_fds(&self) -> Vec<i32>;
 
     /// Memory rings released by their last descriptor and mapping since the last call, by the
     /// `watch` of their [`RingMemory`].
@@ -117,6 +126,9 @@ pub trait Host: Clone + Send + Sync + 'static {
 pub struct RingMemory {
     /// The descriptor for the program.
     pub fd: i32,
+    /// The engine's own descriptor, of another open than the program's: mappings made from it do
+    /// not keep the program's open alive.
+    pub own: i32,
     /// What [`Host::released`] will report, -1 if the host cannot tell.
     pub watch: i32,
 }

@@ -37,6 +37,7 @@ impl RawFutex {
         }
     }
 
+    #[inline]
     fn try_acquire(&self) -> bool {
         self.word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }

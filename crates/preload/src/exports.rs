@@ -24,11 +24,18 @@ mod table {
 
 table::for_each_replacement!(export);
 
-/// `ringfence_install`, for C: starts to intercept in a program that links this library. 1 if
-/// calls are intercepted from now on, 0 if the kernel grants io_uring.
+/// `ringfence_install`, for C: starts to intercept in a program that links or loads this library.
+/// 1 if calls are intercepted from now on, 0 if the kernel grants io_uring.
 #[unsafe(no_mangle)]
 pub extern "C" fn ringfence_install() -> i32 {
-    i32::from(ringfence_runtime::start_preload(None))
+    // SAFETY: a lookup by a C string.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"close_range".as_ptr()) };
+    let comes_first = found.cast_const() == close_range as *const libc::c_void;
+    i32::from(if comes_first {
+        ringfence_runtime::start_preload(None)
+    } else {
+        ringfence_runtime::install()
+    })
 }
 
 /// The path by which this library was loaded.

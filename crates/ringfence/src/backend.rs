@@ -1,55 +1,178 @@
-//! What serves the intercepted calls: for now the kernel, with the calls counted.
+//! What serves the intercepted calls: the engine, or for measurements the kernel.
+#![expect(unsafe_code, reason = "the engine is replaced in a forked child, and never freed")]
 
-use crate::raw;
-use crate::window;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::config::{self, Backend};
+use crate::{raw, window};
+use ringfence_abi::{Errno, Result};
+use ringfence_host::{Os, fault, signal};
+use ringfence_uring::{Engine, Ring, Stats};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64};
 
-/// Counters, by call: setup, enter, register.
-static CALLS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+/// The engine of this process. A forked child leaks its parent's, whose threads it does not have.
+static ENGINE: AtomicPtr<Engine<Os>> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Calls go to the kernel; only the interception is measured.
+static THROUGH: AtomicBool = AtomicBool::new(false);
+
+/// Calls that the kernel served, by kind: setup, enter, register.
+static PASSED: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// The ring that a thread used last.
+struct Last {
+    fd: i32,
+    /// The engine's epoch when it was looked up; while that stands, the descriptor names it.
+    epoch: u64,
+    ring: Arc<Ring<Os>>,
+}
+
+thread_local! {
+    static LAST: Cell<Option<Last>> = const { Cell::new(None) };
+}
+
+/// A ring has been made.
+static ANY_RING: AtomicBool = AtomicBool::new(false);
+
+/// Makes the engine ready; to be called once, when signals are intercepted.
+pub(crate) fn start() {
+    THROUGH.store(config::get().backend == Backend::Through, Relaxed);
+    signal::set_blocking_call(window::wait);
+    crate::signal::own();
+    fault::set_handled();
+    let engine = Engine::new(Os);
+    ENGINE.store(Box::into_raw(Box::new(engine)), Release);
+}
+
+fn engine() -> Option<&'static Engine<Os>> {
+    // SAFETY: null, or an engine that was leaked.
+    unsafe { ENGINE.load(Acquire).as_ref() }
+}
+
+fn answer(result: Result<u32>) -> i64 {
+    match result {
+        Ok(value) => i64::from(value),
+        Err(errno) => i64::from(errno.as_result()),
+    }
+}
 
 /// Serves a call; the thread is inside.
 #[inline]
 pub(crate) fn serve(number: i64, args: [u64; 6]) -> i64 {
-    if let Some(counter) = CALLS.get((number - 425) as usize) {
-        counter.fetch_add(1, Relaxed);
+    if THROUGH.load(Relaxed) {
+        PASSED[(number - libc::SYS_io_uring_setup) as usize].fetch_add(1, Relaxed);
+        let waits = number == libc::SYS_io_uring_enter;
+        return if waits { window::wait(number, &args) } else { raw::call(number, args) };
     }
-    if number == 426 { window::wait(number, &args) } else { raw::call(number, args) }
+    let Some(engine) = engine() else { return i64::from(Errno::ENOSYS.as_result()) };
+    let [fd, a, b, c, d, e] = args;
+    match number {
+        libc::SYS_io_uring_enter => {
+            answer(enter(engine, fd as i32, a as u32, b as u32, c as u32, d, e))
+        }
+        libc::SYS_io_uring_register => answer(engine.register(fd as i32, a as u32, b, c as u32)),
+        _ => {
+            ANY_RING.store(true, Relaxed);
+            answer(engine.setup(fd as u32, a).map(|fd| fd as u32))
+        }
+    }
 }
 
-/// How often each call was served.
-pub(crate) fn counts() -> [u64; 3] {
-    [0, 1, 2].map(|index: usize| CALLS[index].load(Relaxed))
+/// `io_uring_enter`, on the thread's last ring without a look-up.
+#[inline]
+fn enter(
+    engine: &Engine<Os>,
+    fd: i32,
+    to_submit: u32,
+    min_complete: u32,
+    flags: u32,
+    arg: u64,
+    argsz: u64,
+) -> Result<u32> {
+    let by_fd = flags & ringfence_abi::IORING_ENTER_REGISTERED_RING == 0;
+    let epoch = engine.epoch();
+    // Taken out while it is in use: a signal handler that comes here meanwhile finds none.
+    let last = LAST.try_with(Cell::take).ok().flatten();
+    let last = last.filter(|last| last.fd == fd && last.epoch == epoch).or_else(|| {
+        let ring = engine.ring(fd)?;
+        Some(Last { fd, epoch, ring })
+    });
+    match last {
+        Some(last) if by_fd => {
+            let result = last.ring.enter(to_submit, min_complete, flags, arg, argsz);
+            let _ = LAST.try_with(|cell| cell.set(Some(last)));
+            result
+        }
+        _ => engine.enter(fd, to_submit, min_complete, flags, arg, argsz),
+    }
+}
+
+/// What the engine has done so far.
+pub(crate) fn stats() -> Option<Stats> {
+    engine().map(Engine::stats)
+}
+
+/// How often setup, enter and register went through to the kernel, if that is where they go.
+pub(crate) fn passed() -> Option<[u64; 3]> {
+    THROUGH.load(Relaxed).then(|| [0, 1, 2].map(|kind: usize| PASSED[kind].load(Relaxed)))
+}
+
+/// Says whether all closes are made through libc, and so told of.
+pub(crate) fn trust_closes(trusted: bool) {
+    if let Some(engine) = engine() {
+        engine.trust_closes(trusted);
+    }
 }
 
 /// Whether there may be a ring, so that hooks have something to look for.
 #[inline]
 pub(crate) fn any_ring() -> bool {
-    false
+    ANY_RING.load(Relaxed)
 }
 
 /// Whether `fd` is a ring of ours.
-pub(crate) fn is_ring(_fd: i32) -> bool {
-    false
+pub(crate) fn is_ring(fd: i32) -> bool {
+    engine().is_some_and(|engine| engine.ring(fd).is_some())
 }
 
 /// To be called before descriptors `first..=last` are closed.
-pub(crate) fn before_close(_first: u32, _last: u32) {}
+pub(crate) fn before_close(first: u32, last: u32) {
+    if let Some(engine) = engine() {
+        engine.before_close(first, last);
+    }
+}
 
 /// To be called when `new` has become another name of `old`.
-pub(crate) fn after_dup(_old: i32, _new: i32) {}
+pub(crate) fn after_dup(old: i32, new: i32) {
+    if let Some(engine) = engine() {
+        engine.after_dup(old, new);
+    }
+}
 
 /// The descriptor that can be polled for a ring.
-pub(crate) fn poll_fd(_fd: i32) -> Option<i32> {
-    None
+pub(crate) fn poll_fd(fd: i32) -> Option<i32> {
+    engine()?.poll_fd(fd)
 }
 
 /// To be called when a wait that watches a ring starts.
-pub(crate) fn attend(_fd: i32) {}
+pub(crate) fn attend(fd: i32) {
+    if let Some(engine) = engine() {
+        engine.attend(fd);
+    }
+}
 
-/// To be called in the child of a fork.
-pub(crate) fn fork_child() {}
+/// To be called in the child of a fork: the parent's rings are the parent's.
+pub(crate) fn fork_child() {
+    ANY_RING.store(false, Relaxed);
+    if let Some(engine) = engine() {
+        let own = engine.after_fork();
+        own.trust_closes(crate::init::closes_are_seen());
+        ENGINE.swap(Box::into_raw(Box::new(own)), AcqRel);
+    }
+}
 
 /// Descriptors of the engine's own, ascending.
 pub(crate) fn private_fds() -> Vec<u32> {
-    Vec::new()
+    engine().map(Engine::private_fds).unwrap_or_default()
 }

@@ -42,6 +42,17 @@ pub enum Log {
     Debug,
 }
 
+/// Where counters go when the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counters {
+    /// Nowhere.
+    Off,
+    /// To standard error, for people.
+    Stderr,
+    /// To this file, as JSON.
+    File(&'static str),
+}
+
 /// The settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
@@ -51,8 +62,9 @@ pub struct Config {
     pub tier: Tier,
     /// `RINGFENCE_LOG`.
     pub log: Log,
-    /// `RINGFENCE_STATS`: counters are printed to standard error at exit.
-    pub stats: bool,
+    /// `RINGFENCE_STATS`: 1 for standard error, else the path of a file that gets a line of JSON
+    /// from each process.
+    pub stats: Counters,
     /// `RINGFENCE_CHILDREN`: programs that this one executes get the preload too, whatever
     /// environment it gives them.
     pub follow: bool,
@@ -74,7 +86,6 @@ const TIERS: &[(&str, Tier)] = &[
 ];
 
 const LOGS: &[(&str, Log)] = &[("error", Log::Error), ("info", Log::Info), ("debug", Log::Debug)];
-const SWITCH: &[(&str, bool)] = &[("0", false), ("1", true)];
 const CHILDREN: &[(&str, bool)] = &[("follow", true), ("leave", false)];
 
 impl Config {
@@ -87,9 +98,18 @@ impl Config {
             backend: choose(&get, "RINGFENCE_BACKEND", BACKENDS)?.unwrap_or(Backend::Auto),
             tier: choose(&get, "RINGFENCE_TIER", TIERS)?.unwrap_or(Tier::Auto),
             log: choose(&get, "RINGFENCE_LOG", LOGS)?.unwrap_or(Log::Error),
-            stats: choose(&get, "RINGFENCE_STATS", SWITCH)?.unwrap_or(false),
+            stats: counters(get("RINGFENCE_STATS")),
             follow: choose(&get, "RINGFENCE_CHILDREN", CHILDREN)?.unwrap_or(true),
         })
+    }
+}
+
+fn counters(value: Option<String>) -> Counters {
+    match value.as_deref() {
+        None | Some("" | "0") => Counters::Off,
+        Some("1") => Counters::Stderr,
+        // Read once per process, so the leak is one path.
+        Some(path) => Counters::File(String::leak(path.to_owned())),
     }
 }
 

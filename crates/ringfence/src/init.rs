@@ -5,7 +5,7 @@ use crate::objects::{self, Object};
 use crate::probe::{self, Kernel};
 use crate::scan::{Found, scan};
 use crate::trap::{self, Means, Request};
-use crate::{entry, loader, patch, process, real, signal};
+use crate::{backend, entry, got, loader, patch, process, real, signal};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -14,6 +14,12 @@ static ACTIVE: AtomicBool = AtomicBool::new(false);
 
 /// Whether the loader tells of new objects (see `loader`).
 static LOADER_TELLS: AtomicBool = AtomicBool::new(false);
+
+/// Whether calls are led here by the tables of loaded objects.
+static REWRITES: AtomicBool = AtomicBool::new(false);
+
+/// Whether every close is made through libc, as far as code has been looked at.
+static CLOSES_SEEN: AtomicBool = AtomicBool::new(false);
 
 /// The preload's own path, where children are to get it too.
 static LIBRARY: OnceLock<Vec<u8>> = OnceLock::new();
@@ -39,6 +45,11 @@ pub(crate) fn loader_tells() -> bool {
     LOADER_TELLS.load(Relaxed)
 }
 
+/// Whether every close of a descriptor is made through libc, and so noticed.
+pub(crate) fn closes_are_seen() -> bool {
+    CLOSES_SEEN.load(Relaxed)
+}
+
 /// The path that executed programs are to preload.
 pub(crate) fn library_path() -> Option<&'static [u8]> {
     if active() { LIBRARY.get().map(Vec::as_slice) } else { None }
@@ -57,6 +68,19 @@ fn wanted() -> bool {
     }
 }
 
+/// Whether calls are led here by the tables of loaded objects, not by the preload's exports.
+fn rewrites() -> bool {
+    REWRITES.load(Relaxed)
+}
+
+/// Starts to intercept in a program that is linked against this crate.
+pub(crate) fn install() -> bool {
+    if !active() {
+        REWRITES.store(true, Relaxed);
+    }
+    start(None)
+}
+
 /// Starts to intercept, once; true if calls are intercepted from now on. `library` is the path of
 /// the preload, for children.
 pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
@@ -71,13 +95,16 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
         real::resolve();
         process::start();
         signal::start();
+        backend::start();
         ACTIVE.store(true, Relaxed);
-        if config::get().tier > Tier::Symbols {
-            let listening = loader::listen(&objects::list());
+        if rewrites() || config::get().tier > Tier::Symbols {
+            // Addresses are written after the loader tells of an object, so `dlopen` must return.
+            let listening = !rewrites() && loader::listen(&objects::list());
             LOADER_TELLS.store(listening, Relaxed);
-            if !listening {
+            if !listening && !rewrites() {
                 config::log(Log::Info, || "the loader does not tell of new objects".into());
             }
+            CLOSES_SEEN.store(true, Relaxed);
             objects_changed();
         }
         true
@@ -86,7 +113,7 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
 
 /// Looks at objects that were not there before.
 pub(crate) fn objects_changed() {
-    if !active() || config::get().tier <= Tier::Symbols {
+    if !active() || (config::get().tier <= Tier::Symbols && !rewrites()) {
         return;
     }
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,17 +127,33 @@ pub(crate) fn objects_changed() {
             seen.objects.iter().any(|(start, name)| object.start == *start && object.name == *name);
         if !known {
             seen.objects.push((object.start, object.name.clone()));
-            if !is_exempt(object) {
+            if is_exempt(object) {
+                continue;
+            }
+            if rewrites() {
+                let count = got::rewrite(object);
+                config::log(Log::Debug, || format!("{}: {count} addresses", object.name));
+            }
+            if config::get().tier > Tier::Symbols {
                 intercept(object, &mut seen.means);
             }
         }
     }
+    backend::trust_closes(closes_are_seen());
 }
 
-/// Objects whose calls are left alone: libc's own, which are none of io_uring's, the kernel's, ours.
+/// Objects whose calls are left alone: libc's own, which are none of io_uring's, the kernel's, ours,
+/// and the unwinder that ours brings along.
 fn is_exempt(object: &Object) -> bool {
-    const LIBC: [&str; 6] =
-        ["ld-linux", "ld-musl", "libc.so", "libpthread.so", "linux-vdso", "linux-gate"];
+    const LIBC: [&str; 7] = [
+        "ld-linux",
+        "ld-musl",
+        "libc.so",
+        "libpthread.so",
+        "libgcc_s.so",
+        "linux-vdso",
+        "linux-gate",
+    ];
     let own = object.contains(entry::address()) && !object.name.is_empty();
     own || LIBC.iter().any(|name| object.file_name().starts_with(name))
 }
@@ -120,10 +163,20 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
     let tier = config::get().tier;
     let mut found = Found::default();
     for segment in &object.code {
-        let part = scan(segment.bytes(), segment.start);
+        let part = scan(segment.bytes(), segment.start, &|at| object.function(at));
         found.sites.extend(part.sites);
         found.suspects.extend(part.suspects);
-        found.others.extend(part.others);
+        found.calls.extend(part.calls);
+        // liburing closes its rings by itself, which is seen when the ring is released.
+        if part.closes && !object.file_name().starts_with("liburing.so") {
+            CLOSES_SEEN.store(false, Relaxed);
+        }
+    }
+    // In a program that we are linked into, calls of unknown numbers are our own, and so is one
+    // that a probe makes.
+    let ours = object.contains(entry::address());
+    if ours {
+        found.sites.retain(|site| site.certain && !probe::is_trial(site.call));
     }
     let left = match tier {
         _ if found.sites.is_empty() => Vec::new(),
@@ -141,8 +194,12 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
             )
         });
     }
-    // In a program that we are linked into, calls of unknown numbers are our own.
-    let ours = object.contains(entry::address());
+    config::log(Log::Debug, || {
+        let at = |address: &u64| format!("{:#x}", address.wrapping_sub(object.base));
+        let sites: Vec<String> = found.sites.iter().map(|site| at(&site.at())).collect();
+        let suspects: Vec<String> = found.suspects.iter().map(at).collect();
+        format!("{name}: sites {}; suspects {}", sites.join(" "), suspects.join(" "))
+    });
     let mut calls: Vec<u64> = left.iter().map(|site| site.call).collect();
     if !ours {
         calls.extend(&found.suspects);
@@ -150,11 +207,12 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
     if calls.is_empty() || tier <= Tier::Patch {
         return;
     }
-    let mut all = found.others;
-    all.extend(&found.suspects);
-    let request = Request { object, calls, all };
+    let request = Request { object, calls, all: found.calls };
+    // A filter is for good, and may cost the program privileges: not on a mere suspicion.
+    let certain = left.iter().any(|site| site.certain) || tier == Tier::Filter;
     let result = match *means.get_or_insert_with(choose_means) {
-        Some(means) => trap_with_fallback(&request, means),
+        Some(Means::Filter) if !certain => Err("no filter for what may be other calls".into()),
+        Some(means) => trap_with_fallback(&request, means, certain),
         None => Err("neither syscall user dispatch nor a seccomp filter works here".into()),
     };
     match result {
@@ -168,10 +226,10 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
 }
 
 /// Traps by `means`, or by a filter where a second object wants to be dispatched.
-fn trap_with_fallback(request: &Request<'_>, means: Means) -> Result<Means, String> {
+fn trap_with_fallback(request: &Request<'_>, means: Means, certain: bool) -> Result<Means, String> {
     match trap::install(request, means) {
         Ok(()) => Ok(means),
-        Err(why) if means == Means::Dispatch && config::get().tier == Tier::Auto => {
+        Err(why) if means == Means::Dispatch && certain && config::get().tier == Tier::Auto => {
             match trap::install(request, Means::Filter) {
                 Ok(()) => Ok(Means::Filter),
                 Err(other) => Err(format!("{why}; {other}")),

@@ -25,9 +25,11 @@ compile_error!(
 
 mod backend;
 mod config;
+mod counters;
 mod dispatch;
 mod entry;
 mod filter;
+mod got;
 #[doc(hidden)]
 pub mod hooks;
 mod init;
@@ -45,14 +47,14 @@ mod thread;
 mod trap;
 mod window;
 
-pub use config::{Backend, Config, Log, Tier};
+pub use config::{Backend, Config, Counters, Log, Tier};
 pub use probe::{Kernel, Probe};
 
 /// Starts to intercept in a program that links this crate; to be called at the start of `main`.
 /// True if calls are intercepted from now on, false if the kernel grants io_uring and is left to
 /// it. Later calls change nothing.
 pub fn install() -> bool {
-    init::start(None)
+    init::install()
 }
 
 /// For the preload's constructor: `library` is its own path, which executed programs get too.
@@ -64,8 +66,7 @@ pub fn start_preload(library: Option<Vec<u8>>) -> bool {
 /// For the preload's destructor: prints counters, if asked to.
 #[doc(hidden)]
 pub fn finish_preload() {
-    if init::active() && config::get().stats {
-        let [setup, enter, register] = backend::counts();
-        raw::complain(&format!("calls: setup {setup}, enter {enter}, register {register}"));
+    if init::active() {
+        counters::print();
     }
 }

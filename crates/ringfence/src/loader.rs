@@ -10,7 +10,6 @@
 use crate::objects::Object;
 use crate::patch::{PAGE, Stubs, replace_page};
 use crate::{init, stub};
-use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
 
 const DT_DEBUG: u64 = 21;
@@ -98,22 +97,28 @@ fn find_record(program: &Object) -> Option<*mut Record> {
     }
 }
 
-/// Whether the function is empty and nothing follows it in the bytes a jump takes.
+/// Whether the function is empty and nothing but padding follows it in the bytes a jump takes.
+///
+/// This runs in every process, most of which have no call site: so it is done without the decoder,
+/// whose tables take longer to set up than all the rest.
 fn is_empty_function(code: &[u8]) -> bool {
-    let mut decoder = Decoder::new(64, code, DecoderOptions::NONE);
-    let mut next = decoder.decode();
-    if next.mnemonic() == Mnemonic::Endbr64 {
-        next = decoder.decode();
+    const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
+    const RET: u8 = 0xc3;
+    if code.starts_with(&ENDBR64) {
+        // Five bytes in all.
+        return code[4] == RET;
     }
-    if next.mnemonic() != Mnemonic::Ret {
-        return false;
-    }
-    while decoder.position() < 5 {
-        if !matches!(decoder.decode().mnemonic(), Mnemonic::Nop | Mnemonic::Int3) {
-            return false;
-        }
-    }
-    true
+    // Compilers pad with forms of nop that start so, one of which fills the place; or with int3.
+    const LONG_NOPS: [&[u8]; 4] = [
+        &[0x66, 0x66, 0x2e, 0x0f, 0x1f],
+        &[0x66, 0x2e, 0x0f, 0x1f],
+        &[0x66, 0x0f, 0x1f],
+        &[0x0f, 0x1f],
+    ];
+    code[0] == RET
+        && (LONG_NOPS.iter().any(|nop| code[1..].starts_with(nop))
+            || code[1..5].iter().all(|&byte| byte == 0x90)
+            || code[1..5].iter().all(|&byte| byte == 0xcc))
 }
 
 /// Puts the jump; false if this loader's function is not as expected.

@@ -38,8 +38,14 @@ pub(crate) struct Object {
     pub(crate) end: u64,
     /// Readable executable segments.
     pub(crate) code: Vec<Segment>,
+    /// All readable segments.
+    readable: Vec<Segment>,
     /// Address of its dynamic section, 0 if it has none.
     pub(crate) dynamic: u64,
+    /// Memory that the loader makes read-only once it has written the addresses in it.
+    sealed: Vec<Segment>,
+    /// Address of its table of functions (`.eh_frame_hdr`), 0 if it has none.
+    unwind: u64,
 }
 
 impl Object {
@@ -50,6 +56,52 @@ impl Object {
 
     pub(crate) fn contains(&self, address: u64) -> bool {
         (self.start..self.end).contains(&address)
+    }
+
+    /// Whether an address is in memory that the loader has made read-only.
+    pub(crate) fn is_sealed(&self, address: u64) -> bool {
+        self.sealed.iter().any(|part| (part.start..part.end()).contains(&address))
+    }
+
+    /// A word of its memory.
+    fn word(&self, at: u64) -> Option<u32> {
+        let end = at.checked_add(4)?;
+        let segment = self.readable.iter().find(|part| at >= part.start && end <= part.end())?;
+        let offset = (at - segment.start) as usize;
+        Some(u32::from_le_bytes(segment.bytes()[offset..offset + 4].try_into().ok()?))
+    }
+
+    /// The bounds of the function at an address, by the table for unwinding that nearly every
+    /// object has (Linux Standard Base, "Exception Frames").
+    pub(crate) fn function(&self, address: u64) -> Option<(u64, u64)> {
+        // Version 1; the pointer relative and of four bytes, the count of four bytes, the table
+        // relative to its start and of four bytes: what every linker writes.
+        const FORM: u32 = u32::from_le_bytes([1, 0x1b, 0x03, 0x3b]);
+        let table = self.unwind;
+        if table == 0 || self.word(table)? != FORM {
+            return None;
+        }
+        let relative = |at: u64, to: u64| -> Option<u64> {
+            Some(to.wrapping_add_signed(i64::from(self.word(at)?.cast_signed())))
+        };
+        let (mut low, mut high) = (0, u64::from(self.word(table + 8)?));
+        while low < high {
+            let middle = (low + high) / 2;
+            if relative(table + 12 + 8 * middle, table)? <= address {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let entry = table + 12 + 8 * low.checked_sub(1)?;
+        let start = relative(entry, table)?;
+        // The description: length, its common part, then start and length of the function.
+        let description = relative(entry + 4, table)?;
+        if relative(description + 8, description + 8)? != start {
+            return None;
+        }
+        let end = start + u64::from(self.word(description + 12)?);
+        (address < end).then_some((start, end))
     }
 }
 
@@ -102,7 +154,10 @@ unsafe extern "C" fn visit(
         start: u64::MAX,
         end: 0,
         code: Vec::new(),
+        readable: Vec::new(),
         dynamic: 0,
+        sealed: Vec::new(),
+        unwind: 0,
     };
     for header in headers {
         let start = info.dlpi_addr.wrapping_add(header.p_vaddr);
@@ -110,11 +165,16 @@ unsafe extern "C" fn visit(
             libc::PT_LOAD => {
                 object.start = object.start.min(start);
                 object.end = object.end.max(start + header.p_memsz);
+                if header.p_flags & libc::PF_R != 0 {
+                    object.readable.push(Segment { start, len: header.p_filesz });
+                }
                 if header.p_flags & libc::PF_X != 0 && header.p_flags & libc::PF_R != 0 {
                     object.code.push(Segment { start, len: header.p_filesz });
                 }
             }
             libc::PT_DYNAMIC => object.dynamic = start,
+            libc::PT_GNU_RELRO => object.sealed.push(Segment { start, len: header.p_memsz }),
+            libc::PT_GNU_EH_FRAME => object.unwind = start,
             _ => {}
         }
     }
@@ -135,6 +195,9 @@ mod tests {
             objects[0].code.iter().any(|segment| segment.start <= here && here < segment.end())
         );
         assert!(objects.iter().any(|object| object.file_name().starts_with("libc.so")));
+        let (start, end) = objects[0].function(here + 1).unwrap();
+        assert!(start == here && end > here && end < here + (1 << 16));
+        assert_eq!(objects[0].function(objects[0].start), None);
         assert!(loaded_ever() >= objects.len() as u64 - 1);
     }
 }

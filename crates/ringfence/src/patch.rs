@@ -9,7 +9,7 @@
 
 use crate::objects::Object;
 use crate::raw;
-use crate::scan::Site;
+use crate::scan::{JUMP_LEN, Site};
 use crate::stub;
 use std::collections::BTreeMap;
 
@@ -84,11 +84,11 @@ pub(crate) fn apply(object: &Object, sites: &[Site], entry: u64) -> Vec<Site> {
     }
     let mut pages: BTreeMap<u64, Vec<(&Site, [u8; 5])>> = BTreeMap::new();
     for (site, jump) in edits {
-        pages.entry(site.at & !(PAGE - 1)).or_default().push((site, jump));
+        pages.entry(site.at() & !(PAGE - 1)).or_default().push((site, jump));
     }
     for (page, edits) in pages {
         let bytes: Vec<(u64, [u8; 5])> =
-            edits.iter().map(|(site, jump)| (site.at, *jump)).collect();
+            edits.iter().map(|(site, jump)| (site.at(), *jump)).collect();
         if !replace_page(page, &bytes) {
             left.extend(edits.iter().map(|(site, _)| (*site).clone()));
         }
@@ -100,16 +100,16 @@ type Plan<'a> = (Stubs, Vec<(&'a Site, [u8; 5])>, Vec<Site>);
 
 /// Writes the stubs; says which jump goes where, and which sites have none.
 fn plan<'a>(object: &Object, sites: &'a [Site], entry: u64) -> Option<Plan<'a>> {
-    let room: u64 = sites.iter().map(|site| 128 + 16 * site.body.len() as u64).sum();
+    let room: u64 = sites.iter().map(|site| 160 + 16 * site.body.len() as u64).sum();
     let mut stubs = Stubs::near(object, room)?;
     let (mut edits, mut left) = (Vec::new(), Vec::new());
     for site in sites {
         // An instruction across two pages would not change at once.
-        let in_page = site.at % PAGE + site.len as u64 <= PAGE;
+        let in_page = site.at() % PAGE + JUMP_LEN <= PAGE;
         let jump = stub::site(site, stubs.next(), entry)
             .filter(|_| in_page)
             .and_then(|code| stubs.push(&code))
-            .and_then(|stub| stub::jump(site.at, stub));
+            .and_then(|stub| stub::jump(site.at(), stub));
         match jump {
             Some(jump) => edits.push((site, jump)),
             None => left.push(site.clone()),

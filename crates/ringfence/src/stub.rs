@@ -29,18 +29,53 @@ pub(crate) fn push_far_jump(code: &mut Vec<u8>, target: u64) {
     code.extend_from_slice(&target.to_le_bytes());
 }
 
-/// What a site jumps to, to stand at address `at`: the load of the number and what stood between,
-/// then rcx as the instruction would leave it, then `entry`.
+/// Looks at the number with no use of the flags or of a register but rcx, which a call may
+/// change: on to the end of this if it is one of io_uring's three; else the call is made here, with
+/// no use of the stack, so that `clone` and `vfork` work, and the way back follows.
+const LOOK: [u8; 24] = [
+    0x8d,
+    0x88,
+    0x57,
+    0xfe,
+    0xff,
+    0xff, // lea ecx, [rax - 425]
+    0x67,
+    0xe3,
+    0x0f + PASS_LEN, // jecxz end
+    0x8d,
+    0x49,
+    0xff, // lea ecx, [rcx - 1]
+    0x67,
+    0xe3,
+    0x09 + PASS_LEN, // jecxz end
+    0x8d,
+    0x49,
+    0xff, // lea ecx, [rcx - 1]
+    0x67,
+    0xe3,
+    0x03 + PASS_LEN, // jecxz end
+    0x0f,
+    0x1f,
+    0x00, // nop
+];
+/// The length of what `pass` gives.
+const PASS_LEN: u8 = 16;
+
+/// What a site jumps to, to stand at address `at`: what stood before the call, then rcx as the
+/// instruction would leave it, then `entry`.
 ///
 /// None if something cannot be said from there, such as an address out of reach.
 pub(crate) fn site(site: &Site, at: u64, entry: u64) -> Option<Vec<u8>> {
-    let mut moved = vec![site.load];
-    moved.extend_from_slice(&site.body);
-    let block = InstructionBlock::new(&moved, at);
+    let back = site.call + SYSCALL.len() as u64;
+    let block = InstructionBlock::new(&site.body, at);
     let mut code = BlockEncoder::encode(64, block, BlockEncoderOptions::NONE).ok()?.code_buffer;
+    if !site.certain {
+        code.extend_from_slice(&LOOK);
+        code.extend_from_slice(&pass(back));
+    }
     let end = at + (code.len() + LEA_RCX.len() + 4) as u64;
     code.extend_from_slice(&LEA_RCX);
-    code.extend_from_slice(&displacement(end, site.call + SYSCALL.len() as u64)?);
+    code.extend_from_slice(&displacement(end, back)?);
     push_far_jump(&mut code, entry);
     Some(code)
 }
@@ -69,7 +104,7 @@ mod tests {
     fn what_stands_between_keeps_its_addresses() {
         // mov eax, 426; lea rsi, [rip + 0x10]; syscall at 0x1000
         let code = [0xb8, 0xaa, 1, 0, 0, 0x48, 0x8d, 0x35, 0x10, 0, 0, 0, 0x0f, 0x05];
-        let found = crate::scan::scan(&code, 0x1000);
+        let found = crate::scan::scan(&code, 0x1000, &|_| None);
         let stub = site(&found.sites[0], 0x2000, 0x1234_5678_9abc).unwrap();
         assert_eq!(stub[..5], code[..5]);
         // The same address, 0x101c, seen from 0x200c.

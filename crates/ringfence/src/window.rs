@@ -73,11 +73,18 @@ pub(crate) fn wait(number: i64, args: &[u64; 6]) -> i64 {
     if thread.deferred.load(Relaxed) != 0 {
         signal::let_in(thread);
     }
+    let (mut args, mut mask) = (*args, 0);
+    if matches!(number, libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2) && args[4] != 0 {
+        // SAFETY: the engine passes the address of a mask of its own.
+        mask = signal::stripped(unsafe { *(args[4] as *const u64) });
+        args[4] = std::ptr::from_ref(&mask) as u64;
+    }
     // SAFETY: six arguments and the thread's own word; the kernel checks the arguments.
     let result =
         unsafe { ringfence_wait(number, args.as_ptr(), thread.interrupted.as_ptr().cast_const()) };
     compiler_fence(Ordering::SeqCst);
     thread.window.store(0, Relaxed);
+    std::hint::black_box(mask);
     result
 }
 

@@ -6,6 +6,7 @@
 //! sleeps in that ring's epoll set, until a thread of the program waits there itself.
 
 use crate::ring::Ring;
+use crate::wait::Role;
 use ringfence_abi::{IORING_SETUP_TASKRUN_FLAG, Result};
 use ringfence_host::sync::{Arc, AtomicBool, AtomicI32, Mutex, Ordering};
 use ringfence_host::{Clock, Event, Host, calls};
@@ -16,6 +17,10 @@ const GRACE_NS: u64 = 50_000;
 const PAUSE_MAX_NS: u64 = 400_000;
 /// A waiter that has been there this long is taken to stay, nanoseconds.
 const SETTLED_NS: u64 = 100_000_000;
+
+/// Event data: the attendant's own waker, and the release of a ring; rings have 0.
+const WAKER: u64 = u64::MAX;
+const RELEASE: u64 = u64::MAX - 1;
 
 /// A ring on the list.
 struct Charge<H: Host> {
@@ -50,14 +55,13 @@ impl<H: Host> Attendant<H> {
         }
     }
 
+    /// Its own descriptors, -1 for those it has not.
+    pub(crate) fn fds(&self) -> Vec<i32> {
+        vec![self.epfd.load(Ordering::Acquire), self.waker.load(Ordering::Acquire)]
+    }
+
     /// A thread has left a ring with requests pending.
     pub(crate) fn notice(self: &Arc<Self>, ring: &Arc<Ring<H>>) {
-        let needs = !ring.is_deferred()
-            || ring.announces.load(Ordering::Acquire)
-            || ring.has(IORING_SETUP_TASKRUN_FLAG);
-        if !needs {
-            return;
-        }
         if !ring.attended.swap(true, Ordering::AcqRel) {
             let visits = ring.visits.load(Ordering::Acquire);
             let since = self.host.now(Clock::Monotonic);
@@ -117,8 +121,12 @@ impl<H: Host> Attendant<H> {
             libc::EPOLL_CTL_ADD,
             waker,
             libc::EPOLLIN as u32,
-            u64::MAX,
+            WAKER,
         )?;
+        if let Some(release) = self.host.release_fd() {
+            let events = libc::EPOLLIN as u32;
+            calls::epoll_ctl(&self.host, epfd, libc::EPOLL_CTL_ADD, release, events, RELEASE)?;
+        }
         self.waker.store(waker, Ordering::Release);
         self.epfd.store(epfd, Ordering::Release);
         Ok(())
@@ -146,15 +154,16 @@ impl<H: Host> Attendant<H> {
             let count = self.host.wait(epfd, &mut events, timeout, None).unwrap_or(0);
             self.parked.store(false, Ordering::SeqCst);
             for event in &events[..count] {
-                if { event.data } == u64::MAX {
-                    calls::eventfd_drain(&self.host, self.waker.load(Ordering::Acquire));
+                match event.data {
+                    WAKER => calls::eventfd_drain(&self.host, self.waker.load(Ordering::Acquire)),
+                    RELEASE => self.reap(),
+                    _ => {}
                 }
             }
-            self.shared_reap();
         }
     }
 
-    fn shared_reap(&self) {
+    fn reap(&self) {
         let ring = self.charges.lock().first().map(|charge| Arc::clone(&charge.ring));
         if let Some(ring) = ring {
             ring.shared.reap();
@@ -185,25 +194,31 @@ impl<H: Host> Attendant<H> {
     /// Whether a ring stays on the list.
     fn keeps(&self, charge: &Charge<H>) -> bool {
         let ring = &charge.ring;
-        let keep = ring.pending.load(Ordering::Acquire) > 0 && !ring.dead.load(Ordering::Acquire);
+        let keep = ring.needs_attendant();
         if !keep {
             if charge.taken {
                 self.give_back(ring);
             }
             ring.attended.store(false, Ordering::Release);
             // A request may have been parked since it was looked at.
-            if ring.pending.load(Ordering::Acquire) > 0
-                && !ring.dead.load(Ordering::Acquire)
-                && !ring.attended.swap(true, Ordering::AcqRel)
-            {
+            if ring.needs_attendant() && !ring.attended.swap(true, Ordering::AcqRel) {
                 return true;
             }
         }
         keep
     }
 
+    /// Whether a ring needs more than its release to be noticed.
+    fn needs_driving(ring: &Ring<H>) -> bool {
+        let told = ring.announces.load(Ordering::Acquire) || ring.has(IORING_SETUP_TASKRUN_FLAG);
+        ring.pending.load(Ordering::Acquire) > 0 && (told || !ring.is_deferred())
+    }
+
     /// Looks at one ring: drives it if it is ours, takes it over if nobody visits.
     fn look(&self, ring: &Arc<Ring<H>>, now: u64, visited: &mut bool) -> Option<u64> {
+        if !Self::needs_driving(ring) {
+            return None;
+        }
         let visits = ring.visits.load(Ordering::Acquire);
         let waiting = ring.waiting.load(Ordering::Acquire) > 0;
         let mut charges = self.charges.lock();
@@ -256,7 +271,7 @@ impl<H: Host> Attendant<H> {
         if ring.is_deferred() {
             return self.tell_owner(ring, now);
         }
-        let _ = ring.drive(Some(0), None);
+        let _ = ring.drive(Role::Guest, Some(0), None);
         let deadline = ring.deadline.load(Ordering::Acquire);
         (deadline != u64::MAX).then(|| deadline.saturating_sub(now).max(1))
     }

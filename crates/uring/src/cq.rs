@@ -10,7 +10,7 @@ use ringfence_abi::{
     layout,
 };
 use ringfence_host::shm::Shm;
-use ringfence_host::sync::Ordering;
+use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, Ordering};
 use std::collections::VecDeque;
 
 /// A completion on its way to the program.
@@ -49,9 +49,31 @@ impl Wake {
     }
 }
 
+/// What can be known of the queue without its lock: written under it, at each publication.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    tail: AtomicU32,
+    overflowed: AtomicBool,
+    timeouts: AtomicU32,
+}
+
+impl View {
+    /// Entries in the ring and the count of fired timeouts, unless completions wait outside the
+    /// ring, which must be moved into it first.
+    pub(crate) fn look(&self, shm: &Shm, ring: &Layout) -> Option<(u32, u32)> {
+        if self.overflowed.load(Ordering::Acquire) {
+            return None;
+        }
+        let head = shm.load(layout::CQ_HEAD, Ordering::Acquire);
+        let ready = self.tail.load(Ordering::Acquire).wrapping_sub(head).min(ring.cq_entries);
+        Some((ready, self.timeouts.load(Ordering::Acquire)))
+    }
+}
+
 /// The completion queue of a ring.
 #[derive(Debug)]
 pub(crate) struct Cq {
+    view: Arc<View>,
     tail: u32,
     overflow: VecDeque<Entry>,
     waiters: Vec<Waiter>,
@@ -63,8 +85,9 @@ pub(crate) struct Cq {
 }
 
 impl Cq {
-    pub(crate) fn new() -> Cq {
+    pub(crate) fn new(view: Arc<View>) -> Cq {
         Cq {
+            view,
             tail: 0,
             overflow: VecDeque::new(),
             waiters: Vec::new(),
@@ -96,6 +119,10 @@ impl Cq {
         if entries.is_empty() {
             return Wake::default();
         }
+        let mut entries = entries;
+        if self.overflow.is_empty() && !ring.mixed && !ring.cqe32 {
+            entries = self.write_plain(shm, ring, entries);
+        }
         for entry in entries {
             self.posted = self.posted.wrapping_add(1);
             // Once anything overflowed, later ones queue behind it, or order would be lost.
@@ -117,11 +144,27 @@ impl Cq {
     }
 
     fn publish(&mut self, shm: &Shm, ring: &Layout) -> Wake {
+        self.view.tail.store(self.tail, Ordering::Release);
+        self.view.overflowed.store(!self.overflow.is_empty(), Ordering::Release);
+        self.view.timeouts.store(self.timeouts, Ordering::Release);
         // Pairs with the program's acquire load of the tail: entries before it are written.
         shm.store(layout::CQ_TAIL, self.tail, Ordering::Release);
         let disabled =
             shm.load(layout::CQ_FLAGS, Ordering::Relaxed) & IORING_CQ_EVENTFD_DISABLED != 0;
         Wake { waiters: self.any_satisfied(shm, ring), eventfd: !disabled }
+    }
+
+    /// Writes as many 16-byte entries as fit; those that do not are returned.
+    fn write_plain<'a>(&mut self, shm: &Shm, ring: &Layout, entries: &'a [Entry]) -> &'a [Entry] {
+        let room = ring.cq_entries - self.ready(shm, ring);
+        let (fit, rest) = entries.split_at(entries.len().min(room as usize));
+        let mask = ring.cq_entries - 1;
+        for entry in fit {
+            shm.write(layout::CQES as usize + ((self.tail & mask) as usize) * 16, entry.cqe);
+            self.tail = self.tail.wrapping_add(1);
+        }
+        self.posted = self.posted.wrapping_add(fit.len() as u32);
+        rest
     }
 
     fn write(&mut self, shm: &Shm, ring: &Layout, entry: &Entry) -> bool {
@@ -193,7 +236,8 @@ impl Cq {
         self.timeouts != timeouts || self.ready(shm, ring) >= want
     }
 
-    fn any_satisfied(&self, shm: &Shm, ring: &Layout) -> bool {
+    /// Whether any waiter has what it waits for.
+    pub(crate) fn any_satisfied(&self, shm: &Shm, ring: &Layout) -> bool {
         self.waiters.iter().any(|waiter| self.satisfies(waiter.want, waiter.timeouts, shm, ring))
     }
 }

@@ -165,10 +165,10 @@ fn is_named<H: Host>(rings: &Rings<H>, ring: &Arc<Ring<H>>) -> bool {
 
 /// The program's limit of open descriptors.
 pub(crate) fn nofile_limit<H: Host>(host: &H) -> u64 {
-    let limits = [u64::MAX; 2];
-    let args = [0, libc::RLIMIT_NOFILE as u64, 0, limits.as_ptr() as u64, 0, 0];
-    let _ = host.syscall(libc::SYS_prlimit64, args);
-    std::hint::black_box(limits)[0]
+    let mut limits = [u64::MAX; 2];
+    let at = calls::addr_mut(&mut limits);
+    let _ = host.syscall(libc::SYS_prlimit64, [0, libc::RLIMIT_NOFILE as u64, 0, at, 0, 0]);
+    limits[0]
 }
 
 /// The io_uring of one process.
@@ -207,10 +207,10 @@ impl<H: Host> Engine<H> {
         Engine { host, shared }
     }
 
-    /// Says that from now on [`Engine::before_close`] is called before every close, so that what
+    /// Says whether from now on [`Engine::before_close`] is called before every close, so that what
     /// is known of a descriptor can be kept between calls.
-    pub fn trust_closes(&self) {
-        self.shared.trusts_closes.store(true, Ordering::Release);
+    pub fn trust_closes(&self, trusted: bool) {
+        self.shared.trusts_closes.store(trusted, Ordering::Release);
     }
 
     /// `io_uring_setup`; `params` is an address in the program.
@@ -222,6 +222,16 @@ impl<H: Host> Engine<H> {
         let mut p: Params = plain::read(&self.host, params)?;
         let asked = p;
         let layout = crate::setup::plan(entries, &mut p)?;
+        if layout.has(IORING_SETUP_SQ_AFF) && p.sq_thread_cpu >= self.host.cpus() {
+            return Err(Errno::EINVAL);
+        }
+        if layout.has(IORING_SETUP_ATTACH_WQ) {
+            // Workers are shared by all rings anyway; the other one must be a ring.
+            self.named(p.wq_fd as i32, false).map_err(|errno| match errno {
+                Errno::EOPNOTSUPP => Errno::EINVAL,
+                other => other,
+            })?;
+        }
         let (memory, shm, sqes) = self.memory(&layout, &asked)?;
         let fd = memory.fd;
         let ring = Arc::new(new_ring(self, memory, layout, shm, sqes, &p));
@@ -247,6 +257,7 @@ impl<H: Host> Engine<H> {
         self.shared.epoch.fetch_add(1, Ordering::AcqRel);
         if layout.has(IORING_SETUP_SQPOLL) {
             ring.start_sqpoll(&p)?;
+            ring.hold();
         }
         if layout.has(IORING_SETUP_REGISTERED_FD_ONLY) {
             return self.register_only(&ring);
@@ -279,14 +290,15 @@ impl<H: Host> Engine<H> {
         let mapped = if layout.has(IORING_SETUP_NO_MMAP) {
             program_memory(&self.host, asked, rings_len, sqes_len)
         } else {
-            let shm = Shm::map(memory.fd, IORING_OFF_SQ_RING, rings_len).ok_or(Errno::ENOMEM);
-            let sqes = Shm::map(memory.fd, IORING_OFF_SQES, sqes_len).ok_or(Errno::ENOMEM);
+            let shm = Shm::map(memory.own, IORING_OFF_SQ_RING, rings_len).ok_or(Errno::ENOMEM);
+            let sqes = Shm::map(memory.own, IORING_OFF_SQES, sqes_len).ok_or(Errno::ENOMEM);
             shm.and_then(|shm| sqes.map(|sqes| (shm, sqes)))
         };
         match mapped {
             Ok((shm, sqes)) => Ok((memory, shm, sqes)),
             Err(errno) => {
                 let _ = calls::close(&self.host, memory.fd);
+                let _ = calls::close(&self.host, memory.own);
                 Err(errno)
             }
         }
@@ -410,7 +422,24 @@ impl<H: Host> Engine<H> {
     #[must_use]
     pub fn after_fork(&self) -> Engine<H> {
         self.host.forked();
-        Engine::new(self.host.clone())
+        let child = Engine::new(self.host.clone());
+        // What threads remember of the parent's rings is void.
+        child.shared.epoch.store(self.epoch() + 1, Ordering::Release);
+        child
+    }
+
+    /// Descriptors of the engine's own, ascending: what a close of all descriptors must spare.
+    pub fn private_fds(&self) -> Vec<u32> {
+        let mut fds = self.shared.attendant.fds();
+        let rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
+        for ring in rings {
+            fds.extend(ring.fds());
+        }
+        fds.extend(self.host.private_fds());
+        let mut fds: Vec<u32> = fds.into_iter().filter(|fd| *fd >= 0).map(|fd| fd as u32).collect();
+        fds.sort_unstable();
+        fds.dedup();
+        fds
     }
 
     /// What has been done so far.
@@ -461,19 +490,23 @@ fn new_ring<H: Host>(
     sqes: Shm,
     params: &Params,
 ) -> Ring<H> {
+    let view = Arc::default();
     Ring {
         shared: Arc::clone(&engine.shared),
         host: engine.host.clone(),
         fd: memory.fd,
+        memory: AtomicI32::new(memory.own),
         watch: memory.watch,
         layout,
         shm,
         sqes,
         submit: Mutex::new(Submit::new()),
-        cq: Mutex::new(Cq::new()),
+        cq: Mutex::new(Cq::new(Arc::clone(&view))),
+        view,
         task_work: Mutex::new(Vec::new()),
         epfd: AtomicI32::new(-1),
         waker: AtomicI32::new(-1),
+        sq_waker: AtomicI32::new(-1),
         waiting: AtomicUsize::new(0),
         pending: AtomicUsize::new(0),
         deadline: AtomicU64::new(u64::MAX),
@@ -485,6 +518,7 @@ fn new_ring<H: Host>(
         dead: AtomicBool::new(false),
         closed: AtomicBool::new(false),
         announces: AtomicBool::new(false),
+        holds: AtomicBool::new(false),
         sq_asked: AtomicBool::new(false),
         poll_fd: AtomicI32::new(-1),
         eventfd: Mutex::new(None),

@@ -1,7 +1,7 @@
 //! Issuing and completing: the one way in and the one way out of a request.
 
 use crate::cq::Entry;
-use crate::opdef::{NEEDS_FILE, Table as Ops};
+use crate::opdef::{NEEDS_FILE, OpDef, Table as Ops};
 use crate::parked::{Parked, Waits};
 use crate::request::{Extra, FileRef, Outcome, Req};
 use crate::ring::Ring;
@@ -50,17 +50,33 @@ impl<H: Host> Ring<H> {
         let Some(def) = Ops::<H>::get(req.sqe.opcode) else {
             return self.complete(sub, req, Errno::EINVAL.as_result());
         };
+        let outcome = self.attempt(sub, &mut req, def);
+        self.conclude(sub, req, outcome);
+    }
+
+    /// Looks the file up, if there must be one, and tries the operation.
+    #[inline]
+    pub(crate) fn attempt(
+        self: &Arc<Self>,
+        sub: &mut Submit<H>,
+        req: &mut Req<H>,
+        def: &OpDef<H>,
+    ) -> Outcome {
         if def.has(NEEDS_FILE)
             && matches!(req.file, FileRef::Unset)
-            && let Err(errno) = assign_file(sub, &mut req)
+            && let Err(errno) = assign_file(sub, req)
         {
-            return self.complete(sub, req, errno.as_result());
+            return Outcome::Done(errno.as_result());
         }
-        let outcome = if req.force_async && def.has(crate::opdef::CAN_WORK) && !req.polled {
-            Outcome::Work
-        } else {
-            (def.issue)(&mut req, &mut Cx { ring: self, sub })
-        };
+        let punts = def.has(crate::opdef::CAN_WORK) && !def.has(crate::opdef::LOOKS_FIRST);
+        if req.force_async && punts && !req.polled {
+            return Outcome::Work;
+        }
+        (def.issue)(req, &mut Cx { ring: self, sub })
+    }
+
+    /// Completes a request that was tried, or parks it.
+    pub(crate) fn conclude(self: &Arc<Self>, sub: &mut Submit<H>, req: Req<H>, outcome: Outcome) {
         match outcome {
             Outcome::Done(res) => self.complete(sub, req, res),
             Outcome::Wait(events) => self.park_ready(sub, req, events, true),
@@ -102,6 +118,18 @@ impl<H: Host> Ring<H> {
         self.complete(sub, req, errno.as_result());
     }
 
+    /// Completes a request on whose result nothing hangs: no chain, no buffer, no flag.
+    #[inline]
+    pub(crate) fn complete_alone(&self, sub: &mut Submit<H>, req: Req<H>, res: i32) {
+        debug_assert!(req.next.is_none() && req.link_timeout.is_none() && req.buffer.is_none());
+        if let Some(count) = sub.counts.get_mut(usize::from(req.sqe.opcode)) {
+            *count += 1;
+        }
+        let cqe = Cqe { user_data: req.sqe.user_data, res, flags: req.cqe_flags };
+        sub.batch.push(Entry { cqe, big: req.big_cqe, wide: req.wide });
+        sub.recycle(req);
+    }
+
     /// Completes a request: posts its completion, or not, and releases or breaks its chain.
     pub(crate) fn complete(self: &Arc<Self>, sub: &mut Submit<H>, mut req: Req<H>, res: i32) {
         sub.counts[req.sqe.opcode as usize % Op::COUNT] += 1;
@@ -115,10 +143,9 @@ impl<H: Host> Ring<H> {
         let skip = req.silent || req.has(IOSQE_CQE_SKIP_SUCCESS) && !failed && !req.loud;
         if !skip {
             let cqe = Cqe { user_data: req.sqe.user_data, res, flags: req.cqe_flags };
-
             sub.batch.push(Entry { cqe, big: req.big_cqe, wide: req.wide });
         }
-        if !sub.submitting {
+        if !sub.submitting || req.has(IOSQE_ASYNC) {
             sub.after.is_async = true;
         }
         if let Some(timeout) = take_link_timeout(&mut req) {
@@ -153,7 +180,11 @@ impl<H: Host> Ring<H> {
 
 /// Takes the linked timeout that follows a request off its chain.
 pub(crate) fn take_link_timeout<H: Host>(req: &mut Req<H>) -> Option<Req<H>> {
-    let is_timeout = req.next.as_ref().is_some_and(|next| next.sqe.opcode == Op::LinkTimeout as u8);
+    // One that was refused has its own error to tell.
+    let is_timeout = req
+        .next
+        .as_ref()
+        .is_some_and(|next| next.sqe.opcode == Op::LinkTimeout as u8 && next.fate.is_none());
     if !is_timeout {
         return None;
     }

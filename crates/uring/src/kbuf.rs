@@ -196,7 +196,9 @@ pub(crate) fn commit<H: Host>(sub: &mut Submit<H>, req: &mut Req<H>) {
     if !selected.taken
         && let Some(Group::Ring(ring)) = sub.registered.groups.groups.get_mut(&selected.group)
     {
-        ring.consume(selected.whole, selected.len);
+        if ring.consume(selected.whole, selected.len) {
+            req.cqe_flags |= IORING_CQE_F_BUF_MORE;
+        }
         selected.taken = true;
     }
 }

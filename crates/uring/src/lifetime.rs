@@ -5,6 +5,7 @@ use crate::cancel::Match;
 use crate::engine::File;
 use crate::ring::Ring;
 use crate::submit::Submit;
+use crate::wait::Role;
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
 use ringfence_host::sync::{Arc, Ordering};
@@ -38,7 +39,7 @@ impl<H: Host> Ring<H> {
         });
         // Closing files may block or lead back here; no lock is held.
         drop(files);
-        for word in [&self.epfd, &self.waker, &self.poll_fd] {
+        for word in [&self.epfd, &self.waker, &self.sq_waker, &self.poll_fd, &self.memory] {
             let fd = word.swap(-1, Ordering::AcqRel);
             if fd >= 0 {
                 let _ = calls::close(&self.host, fd);
@@ -48,6 +49,33 @@ impl<H: Host> Ring<H> {
             let _ = calls::close(&self.host, eventfd.fd);
         }
         counts
+    }
+
+    /// The ring's own descriptors, -1 for those it has not.
+    pub(crate) fn fds(&self) -> Vec<i32> {
+        let mut fds = vec![
+            self.epfd.load(Ordering::Acquire),
+            self.waker.load(Ordering::Acquire),
+            self.sq_waker.load(Ordering::Acquire),
+            self.poll_fd.load(Ordering::Acquire),
+            self.memory.load(Ordering::Acquire),
+            self.eventfd.lock().map_or(-1, |eventfd| eventfd.fd),
+        ];
+        let sub = self.submit.lock();
+        fds.extend(sub.registered.files.fds());
+        fds.extend(sub.parked.iter().filter_map(|(_, entry)| match &entry.waits {
+            crate::parked::Waits::Ready { fd, req, .. } => {
+                matches!(req.file, crate::request::FileRef::Owned(_)).then_some(*fd)
+            }
+            _ => None,
+        }));
+        fds
+    }
+
+    /// From now on the ring holds something that others see it let go of.
+    pub(crate) fn hold(self: &Arc<Self>) {
+        self.holds.store(true, Ordering::Release);
+        self.shared.attendant.notice(self);
     }
 
     /// Cancels all that is parked; what a worker has ends when the worker is done.
@@ -60,7 +88,7 @@ impl<H: Host> Ring<H> {
 
     /// Maps more of the ring's own memory, as for buffer rings that the engine allocates.
     pub(crate) fn map_more(&self, offset: u64, len: usize) -> Result<Shm> {
-        Shm::map(self.fd, offset, len).ok_or(Errno::ENOMEM)
+        Shm::map(self.memory.load(Ordering::Acquire), offset, len).ok_or(Errno::ENOMEM)
     }
 
     /// `POLL*` bits that hold for the ring now.
@@ -167,7 +195,7 @@ impl<H: Host> Ring<H> {
             if !endless && self.host.now(Clock::Monotonic).saturating_sub(start) >= limit {
                 return Err(Errno::ETIME);
             }
-            self.drive(Some(1_000_000), None)?;
+            self.drive(Role::Guest, Some(1_000_000), None)?;
         }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) const BUFFER_SELECT: u8 = 1 << 3;
 pub(crate) const CAN_WORK: u8 = 1 << 4;
 /// Its work may take long: no bound on such workers.
 pub(crate) const UNBOUNDED: u8 = 1 << 5;
+/// It looks at its file before it goes to a worker: what waits for readiness blocks none.
+pub(crate) const LOOKS_FIRST: u8 = 1 << 6;
 
 /// One row.
 pub(crate) struct OpDef<H: Host> {
@@ -109,7 +111,7 @@ impl<H: Host> Table<H> {
     }
 
     const FILE: u8 = NEEDS_FILE;
-    const RW: u8 = NEEDS_FILE | IOPRIO | IOPOLL;
+    const RW: u8 = NEEDS_FILE | IOPRIO | IOPOLL | LOOKS_FIRST;
     const NET: u8 = NEEDS_FILE | IOPRIO | UNBOUNDED;
 
     const ROWS: &'static [Option<OpDef<H>>; Op::COUNT] = &[
@@ -175,8 +177,11 @@ impl<H: Host> Table<H> {
                 .done(ops::open::done),
         ),
         row(Op::Close, 0, ops::close::prep, ops::close::issue),
-        row(Op::FilesUpdate, 0, ops::files_update::prep, ops::files_update::issue),
-        Some(def(Op::Statx, 0, ops::fs::prep_statx, ops::fs::issue_statx).work(ops::fs::statx)),
+        row(Op::FilesUpdate, IOPOLL, ops::files_update::prep, ops::files_update::issue),
+        Some(
+            def(Op::Statx, LOOKS_FIRST, ops::fs::prep_statx, ops::fs::issue_statx)
+                .work(ops::fs::statx),
+        ),
         Some(
             def(Op::Read, Self::RW | BUFFER_SELECT, ops::rw::prep, ops::rw::read)
                 .work(ops::rw::work_read)
@@ -214,8 +219,8 @@ impl<H: Host> Table<H> {
             def(Op::Splice, Self::FILE | UNBOUNDED, ops::splice::prep, ops::splice::splice)
                 .short(ops::splice::is_short),
         ),
-        row(Op::ProvideBuffers, 0, ops::buffers::prep_provide, ops::buffers::provide),
-        row(Op::RemoveBuffers, 0, ops::buffers::prep_remove, ops::buffers::remove),
+        row(Op::ProvideBuffers, IOPOLL, ops::buffers::prep_provide, ops::buffers::provide),
+        row(Op::RemoveBuffers, IOPOLL, ops::buffers::prep_remove, ops::buffers::remove),
         Some(
             def(Op::Tee, Self::FILE | UNBOUNDED, ops::splice::prep_tee, ops::splice::tee)
                 .short(ops::splice::is_short),
@@ -229,7 +234,7 @@ impl<H: Host> Table<H> {
         ),
         Some(def(Op::Linkat, 0, ops::fs::prep_linkat, ops::fs::issue).work(ops::fs::linkat)),
         Some(
-            def(Op::MsgRing, Self::FILE, ops::msg_ring::prep, ops::msg_ring::issue)
+            def(Op::MsgRing, Self::FILE | IOPOLL, ops::msg_ring::prep, ops::msg_ring::issue)
                 .note("targets are rings of the same process"),
         ),
         None, // FSETXATTR

@@ -9,8 +9,9 @@
 use crate::issue::take_link_timeout;
 use crate::parked::{Key, Parked, Waits};
 use crate::request::{FileRef, OwnedFile, Req};
-use crate::ring::{Ring, WAKER_EVENT};
+use crate::ring::{Ring, SQ_WAKER_EVENT, WAKER_EVENT};
 use crate::submit::Submit;
+use crate::wait::Role;
 use ringfence_abi::{Errno, IOSQE_FIXED_FILE, Op, Result};
 use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Event, Host, calls};
@@ -124,6 +125,9 @@ impl<H: Host> Ring<H> {
             req.force_async = true;
             req.polled = false;
             sub.ready.push_back(req);
+        } else if errno == Errno::EPERM && req.sqe.opcode == Op::PollAdd as u8 {
+            // What never blocks for readiness has no other events to wait for.
+            self.complete(sub, req, Errno::EINVAL.as_result());
         } else {
             self.complete(sub, req, errno.as_result());
         }
@@ -160,12 +164,19 @@ impl<H: Host> Ring<H> {
         Ok(())
     }
 
-    /// Handles events of the epoll set: requests that were waiting for them are issued again.
-    pub(crate) fn handle_events(self: &Arc<Self>, sub: &mut Submit<H>, events: &[Event]) {
+    /// Handles events of the epoll set: requests that were waiting for them are issued again. True
+    /// if one of them is another thread's to take.
+    pub(crate) fn handle_events(
+        self: &Arc<Self>,
+        sub: &mut Submit<H>,
+        role: Role,
+        events: &[Event],
+    ) -> bool {
+        let mut passed_by = false;
         for event in events {
             let (data, revents) = (event.data, event.events);
-            if data == WAKER_EVENT {
-                calls::eventfd_drain(&self.host, self.waker.load(Ordering::Acquire));
+            if data == WAKER_EVENT || data == SQ_WAKER_EVENT {
+                passed_by |= self.take_waker(role, data);
                 continue;
             }
             let (fd, generation) = (data as u32 as i32, (data >> 32) as u32);
@@ -182,6 +193,22 @@ impl<H: Host> Ring<H> {
                 watched.waiting = waiting;
             }
         }
+        passed_by
+    }
+
+    /// A waker is drained by the one it is for; whoever else sees it leaves it standing, and is
+    /// told so.
+    fn take_waker(&self, role: Role, data: u64) -> bool {
+        let mine = match role {
+            Role::Waiter => data == WAKER_EVENT,
+            Role::SqThread => data == SQ_WAKER_EVENT,
+            Role::Guest => false,
+        };
+        if mine {
+            let waker = if data == WAKER_EVENT { &self.waker } else { &self.sq_waker };
+            calls::eventfd_drain(&self.host, waker.load(Ordering::Acquire));
+        }
+        !mine
     }
 
     /// Lets a waiting request go on if `revents` is what it waits for; true if it has left.

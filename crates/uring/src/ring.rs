@@ -1,6 +1,6 @@
 //! A ring: its shape, its memory, its locks, and the one way out of the submission lock.
 
-use crate::cq::{Cq, Entry, Wake};
+use crate::cq::{Cq, Entry, View, Wake};
 use crate::engine::Shared;
 use crate::request::Req;
 use crate::submit::Submit;
@@ -89,6 +89,8 @@ pub struct Ring<H: Host> {
     pub(crate) host: H,
     /// The descriptor that setup returned; the program may have closed it since.
     pub(crate) fd: i32,
+    /// The engine's own descriptor of the ring's memory.
+    pub(crate) memory: AtomicI32,
     /// What tells of its release.
     pub(crate) watch: i32,
     pub(crate) layout: Layout,
@@ -96,12 +98,16 @@ pub struct Ring<H: Host> {
     pub(crate) sqes: Shm,
     pub(crate) submit: Mutex<Submit<H>>,
     pub(crate) cq: Mutex<Cq>,
+    /// What of `cq` can be known without its lock.
+    pub(crate) view: Arc<View>,
     /// Results from workers, for rings whose owner alone may post.
     pub(crate) task_work: Mutex<Vec<(crate::parked::Key, Req<H>, i32)>>,
     /// The epoll descriptor of the ring, -1 until something waits.
     pub(crate) epfd: AtomicI32,
     /// The eventfd in it that wakes a waiter, -1 until then.
     pub(crate) waker: AtomicI32,
+    /// The eventfd in it that wakes the SQPOLL thread, -1 without one.
+    pub(crate) sq_waker: AtomicI32,
     /// Threads inside a blocking wait.
     pub(crate) waiting: AtomicUsize,
     /// Parked requests; what the attendant looks at.
@@ -123,6 +129,8 @@ pub struct Ring<H: Host> {
     pub(crate) closed: AtomicBool,
     /// Completions are announced elsewhere: by an eventfd, or by the poll descriptor.
     pub(crate) announces: AtomicBool,
+    /// It holds files, an eventfd or a thread, though nothing may be pending.
+    pub(crate) holds: AtomicBool,
     /// The program asked the SQPOLL thread to wake up.
     pub(crate) sq_asked: AtomicBool,
     /// Readable while the completion queue is not empty, -1 until someone polls the ring.
@@ -144,6 +152,13 @@ impl<H: Host> Ring<H> {
     /// Whether a setup flag is set.
     pub(crate) fn has(&self, flag: u32) -> bool {
         self.layout.has(flag)
+    }
+
+    /// Whether someone must notice its release, or drive it, while no thread calls the engine:
+    /// requests are pending, or it holds what others can see it let go of.
+    pub(crate) fn needs_attendant(&self) -> bool {
+        let busy = self.pending.load(Ordering::Acquire) > 0 || self.holds.load(Ordering::Acquire);
+        busy && !self.dead.load(Ordering::Acquire)
     }
 
     /// Whether only the owner may post, inside its own call.
@@ -289,3 +304,6 @@ impl<H: Host> Ring<H> {
 
 /// The event data of the waker; no file's, for those have a descriptor in the low half.
 pub(crate) const WAKER_EVENT: u64 = u64::MAX;
+
+/// The event data of the SQPOLL thread's own waker.
+pub(crate) const SQ_WAKER_EVENT: u64 = u64::MAX - 1;

@@ -1,9 +1,10 @@
 //! `IORING_SETUP_SQPOLL`: a thread of the ring's own that consumes the submission queue.
 
-use crate::ring::Ring;
+use crate::ring::{Ring, SQ_WAKER_EVENT};
+use crate::wait::Role;
 use ringfence_abi::*;
 use ringfence_host::sync::{Arc, Ordering};
-use ringfence_host::{Clock, Host};
+use ringfence_host::{Clock, Host, calls};
 
 /// Idle time before the thread sleeps unless the program says otherwise, milliseconds.
 const IDLE_MS: u64 = 1000;
@@ -23,6 +24,7 @@ impl<H: Host> Ring<H> {
             ms => u64::from(ms),
         };
         let cpu = self.has(IORING_SETUP_SQ_AFF).then_some(params.sq_thread_cpu);
+        self.make_sq_waker()?;
         let ring = Arc::clone(self);
         self.host.spawn("ringfence/sq", Box::new(move || ring.serve_sq(idle * 1_000_000, cpu)))
     }
@@ -56,7 +58,7 @@ impl<H: Host> Ring<H> {
         }
         let taken = self.with_submit(|ring, sub| ring.submit_entries(sub, u32::MAX));
         if self.pending.load(Ordering::Acquire) > 0 {
-            let _ = self.drive(Some(0), None);
+            let _ = self.drive(Role::SqThread, Some(0), None);
         }
         if taken > 0 {
             self.wake_waiter();
@@ -78,7 +80,7 @@ impl<H: Host> Ring<H> {
                 if asked || flags & IORING_SQ_NEED_WAKEUP == 0 {
                     break;
                 }
-                if self.drive(Some(SLEEP_NS), None).is_err() {
+                if self.drive(Role::SqThread, Some(SLEEP_NS), None).is_err() {
                     break;
                 }
             }
@@ -90,14 +92,29 @@ impl<H: Host> Ring<H> {
     pub(crate) fn sqpoll_enter(self: &Arc<Self>, flags: u32) {
         if flags & IORING_ENTER_SQ_WAKEUP != 0 {
             self.sq_asked.store(true, Ordering::Release);
-            let _ = self.epoll();
-            self.wake_waiter();
+            self.wake_sq_thread();
         }
         if flags & IORING_ENTER_SQ_WAIT != 0 {
             while !self.dead.load(Ordering::Acquire) && self.sq_is_full() {
                 let _ = self.host.syscall(libc::SYS_sched_yield, [0; 6]);
             }
         }
+    }
+
+    /// Wakes the thread out of its sleep, and nobody else.
+    fn wake_sq_thread(&self) {
+        let waker = self.sq_waker.load(Ordering::Acquire);
+        if waker >= 0 {
+            calls::eventfd_signal(&self.host, waker);
+        }
+    }
+
+    /// Puts the thread's own waker into the epoll set.
+    fn make_sq_waker(&self) -> Result<()> {
+        let waker = calls::make_private(&self.host, calls::eventfd(&self.host)?);
+        self.sq_waker.store(waker, Ordering::Release);
+        let (epfd, add, events) = (self.epoll()?, libc::EPOLL_CTL_ADD, libc::EPOLLIN as u32);
+        calls::epoll_ctl(&self.host, epfd, add, waker, events, SQ_WAKER_EVENT)
     }
 
     fn sq_is_full(&self) -> bool {

@@ -198,6 +198,10 @@ impl<H: Host> Ring<H> {
 
     /// Completes a linked timeout whose target is done.
     pub(crate) fn end_unarmed_timeout(self: &Arc<Self>, sub: &mut Submit<H>, mut timeout: Req<H>) {
+        if let Some(errno) = timeout.fate {
+            // It was refused when prepared, and that is what it tells.
+            return self.fail(sub, timeout, errno);
+        }
         // Being cancelled by its target's end is no failure of the timeout.
         timeout.silent = timeout.has(IOSQE_CQE_SKIP_SUCCESS);
         self.complete(sub, timeout, Errno::ECANCELED.as_result());
@@ -247,7 +251,9 @@ impl<H: Host> Ring<H> {
         self.complete(sub, req, res);
     }
 
-    fn fire_link_timeout(self: &Arc<Self>, sub: &mut Submit<H>, target: Key, req: Req<H>) {
+    fn fire_link_timeout(self: &Arc<Self>, sub: &mut Submit<H>, target: Key, mut req: Req<H>) {
+        // Expiry is what it is for: no failure, and so nothing to post if it is marked to skip.
+        req.silent = req.has(IOSQE_CQE_SKIP_SUCCESS);
         let result = crate::cancel::cancel_parked(sub, target);
         let res = match result {
             Ok(()) => Errno::ETIME.as_result(),

@@ -23,6 +23,17 @@ const EVENTS: usize = 128;
 /// so that a busy program cannot starve its own connections.
 const UNDRIVEN_MAX: u32 = 16;
 
+/// Who drives a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A thread that waits for completions.
+    Waiter,
+    /// The ring's SQPOLL thread.
+    SqThread,
+    /// Somebody passing by: the attendant, or a synchronous cancel.
+    Guest,
+}
+
 /// How long a wait may last, and under which signal mask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Limits {
@@ -162,11 +173,13 @@ impl<H: Host> Ring<H> {
     fn wait(self: &Arc<Self>, want: u32, limits: Limits) -> Result<()> {
         let undriven = self.undriven.fetch_add(1, Ordering::Relaxed);
         let (mut ready, timeouts) = self.look();
-        if ready >= want && undriven < UNDRIVEN_MAX && !self.has_task_work.load(Ordering::Acquire) {
+        // A wait for nothing is a wish to see what has happened.
+        let skips = want > 0 && undriven < UNDRIVEN_MAX;
+        if ready >= want && skips && !self.has_task_work.load(Ordering::Acquire) {
             return Ok(());
         }
         self.undriven.store(0, Ordering::Relaxed);
-        self.drive(Some(0), None)?;
+        self.drive(Role::Waiter, Some(0), None)?;
         (ready, _) = self.look();
         if ready >= want {
             return Ok(());
@@ -184,6 +197,9 @@ impl<H: Host> Ring<H> {
 
     /// Completions in the ring, what overflowed moved into it, and the count of fired timeouts.
     fn look(&self) -> (u32, u32) {
+        if let Some(look) = self.view.look(&self.shm, &self.layout) {
+            return look;
+        }
         let mut cq = self.cq.lock();
         if cq.has_overflow() {
             cq.flush_overflow(&self.shm, &self.layout);
@@ -194,13 +210,19 @@ impl<H: Host> Ring<H> {
     fn wait_for(self: &Arc<Self>, id: u64, want: u32, timeouts: u32, limits: Limits) -> Result<()> {
         let mut want = want;
         loop {
-            let done = {
+            let (done, others) = {
                 let mut cq = self.cq.lock();
-                cq.flush_overflow(&self.shm, &self.layout);
-                cq.satisfies(want, timeouts, &self.shm, &self.layout)
+                let wake = cq.flush_overflow(&self.shm, &self.layout);
+                let done = cq.satisfies(want, timeouts, &self.shm, &self.layout);
+                let alone = self.waiting.load(Ordering::Acquire) <= 1;
+                (done, !alone && (wake.waiters || cq.any_satisfied(&self.shm, &self.layout)))
             };
             if done {
                 return Ok(());
+            }
+            if others {
+                // The waker was another's, and this thread has drained it.
+                self.wake_waiter();
             }
             let now = self.host.now(Clock::Monotonic);
             let mut until = limits.deadline;
@@ -220,7 +242,7 @@ impl<H: Host> Ring<H> {
                 return self.unless_ready(Errno::ETIME);
             }
             let timeout = until.map(|until| until.saturating_sub(now));
-            match self.drive(timeout, limits.sigmask) {
+            match self.drive(Role::Waiter, timeout, limits.sigmask) {
                 Ok(()) => {}
                 Err(Errno::EINTR) => return self.unless_ready(Errno::EINTR),
                 Err(errno) => return Err(errno),
@@ -239,6 +261,7 @@ impl<H: Host> Ring<H> {
     /// `EINTR` when a signal handler ran.
     pub(crate) fn drive(
         self: &Arc<Self>,
+        role: Role,
         timeout: Option<u64>,
         sigmask: Option<u64>,
     ) -> Result<()> {
@@ -260,13 +283,18 @@ impl<H: Host> Ring<H> {
         }
         let due = deadline != u64::MAX || self.deadline.load(Ordering::Acquire) != u64::MAX;
         if count > 0 || due || self.has_task_work.load(Ordering::Acquire) {
-            self.with_submit(|ring, sub| {
+            let passed_by = self.with_submit(|ring, sub| {
                 ring.run_task_work(sub);
-                ring.handle_events(sub, &events[..count]);
+                let passed_by = ring.handle_events(sub, role, &events[..count]);
                 if due {
                     ring.expire(sub);
                 }
+                passed_by
             });
+            if passed_by {
+                // Its addressee must come to run, or this thread would find it again and again.
+                let _ = self.host.syscall(libc::SYS_sched_yield, [0; 6]);
+            }
         }
         Ok(())
     }

@@ -33,8 +33,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     };
     let host = ringfence_doctor::examine();
     let library = preload::library();
+    let interception = ringfence::Probe::run();
     let serves = library.is_ok() && program.as_ref().is_none_or(|it| it.obstacle().is_none());
-    let report = report(&host, &library, program.as_ref());
+    let mut report = report(&host, &library, program.as_ref());
+    report["interception"] = interception_of(&interception);
     if args.json {
         println!("{report:#}");
     } else {
@@ -78,6 +80,24 @@ fn report(host: &Host, library: &Result<std::path::PathBuf>, program: Option<&Pr
     report
 }
 
+/// How system calls are intercepted here, each tier for what the one before cannot reach.
+fn interception_of(probe: &ringfence::Probe) -> Value {
+    let (patch, dispatch, filter) = (probe.patch, probe.dispatch, probe.filter);
+    let patched = if patch { ", call sites are patched" } else { "" };
+    let trapped = match (dispatch, filter) {
+        (true, _) => ", what cannot be patched is trapped by syscall user dispatch",
+        (false, true) => ", what cannot be patched is trapped by a seccomp filter",
+        (false, false) => "; raw system calls that cannot be patched are missed",
+    };
+    json!({
+        "symbols": true,
+        "patch": patch,
+        "dispatch": dispatch,
+        "filter": filter,
+        "detail": format!("by symbols{patched}{trapped}"),
+    })
+}
+
 /// The same for people: a subject, what is so, and beneath it what to do.
 fn print(report: &Value) {
     let say = |subject: &str, text: &str| println!("{subject:<12}{text}");
@@ -92,6 +112,7 @@ fn print(report: &Value) {
         Some(path) => say("ringfence", path),
         None => say("ringfence", &word(&report["library"]["error"])),
     }
+    say("", &format!("intercepts {}", word(&report["interception"]["detail"])));
     let program = &report["program"];
     if program.is_null() {
         return;

@@ -24,9 +24,13 @@ pub(crate) struct Args {
     #[arg(long, env = "RINGFENCE_TIER", value_enum, default_value_t = Tier::Auto)]
     tier: Tier,
 
-    /// Print a summary on stderr at exit, or write it as JSON to FILE
+    /// Serve the programs that it executes too, or leave them to the kernel
+    #[arg(long, env = "RINGFENCE_CHILDREN", value_enum, default_value_t = Children::Follow)]
+    children: Children,
+
+    /// Print counters on stderr at exit, or append them to FILE, a line of JSON for each process
     #[arg(long, env = "RINGFENCE_STATS", value_name = "FILE", num_args = 0..=1,
-          require_equals = true, default_missing_value = "-")]
+          require_equals = true, default_missing_value = "1")]
     stats: Option<String>,
 
     /// What the library says on stderr
@@ -51,25 +55,29 @@ enum Backend {
     Kernel,
 }
 
+/// Whether programs that the program executes are served too.
+#[derive(Clone, Copy, ValueEnum)]
+enum Children {
+    Follow,
+    Leave,
+}
+
 /// The ways to intercept, cheapest first.
 #[derive(Clone, Copy, ValueEnum)]
 enum Tier {
     Auto,
     Symbols,
     Patch,
-    Sud,
-    Seccomp,
+    Dispatch,
+    Filter,
 }
 
 /// Levels of the library's log.
 #[derive(Clone, Copy, ValueEnum)]
 enum Log {
-    Off,
     Error,
-    Warn,
     Info,
     Debug,
-    Trace,
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
@@ -77,6 +85,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let mut settings = vec![
         ("RINGFENCE_BACKEND", OsString::from(name(args.backend))),
         ("RINGFENCE_TIER", name(args.tier).into()),
+        ("RINGFENCE_CHILDREN", name(args.children).into()),
         ("RINGFENCE_LOG", name(args.log).into()),
     ];
     if let Some(stats) = args.stats {

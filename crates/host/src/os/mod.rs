@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "makes system calls")]
 
 mod ring_memory;
+mod vector;
 
 use crate::{Clock, Event, Host, RingMemory, fault, signal};
 use ringfence_abi::{Errno, Result};
@@ -38,11 +39,13 @@ pub(crate) fn syscall(number: i64, args: [u64; 6]) -> Result<u64> {
 fn epoll_pwait(epfd: i32, events: &mut [Event], timeout: Option<u64>, mask: u64) -> Result<u64> {
     let millis = timeout.map_or(-1, |ns| ns.div_ceil(1_000_000).min(i32::MAX as u64) as i64);
     let (at, room) = (events.as_mut_ptr() as u64, events.len() as u64);
-    syscall(libc::SYS_epoll_pwait, [epfd as u64, at, room, millis as u64, mask, 8])
+    signal::blocking(libc::SYS_epoll_pwait, [epfd as u64, at, room, millis as u64, mask, 8])
 }
 
-/// All signals but the two that glibc keeps for set*id and thread cancellation.
-const ENGINE_THREAD_MASK: u64 = !((1 << 31) | (1 << 32));
+/// All signals but the two that glibc keeps for set*id and thread cancellation, and those of a
+/// fault: a copy from a bad address is mended by their handler, and a blocked one kills.
+const ENGINE_THREAD_MASK: u64 =
+    !((1 << 31) | (1 << 32) | (1 << (libc::SIGSEGV - 1)) | (1 << (libc::SIGBUS - 1)));
 
 /// Sets the calling thread's signal mask and returns the one before.
 fn swap_mask(mask: u64) -> u64 {
@@ -56,7 +59,7 @@ fn swap_mask(mask: u64) -> u64 {
         0,
     ];
     let _ = syscall(libc::SYS_rt_sigprocmask, args);
-    std::hint::black_box(old)
+    old
 }
 
 thread_local! {
@@ -99,16 +102,14 @@ impl Host for Os {
         let mask_at = sigmask.as_ref().map_or(0, |mask| std::ptr::from_ref(mask) as u64);
         let (at, room) = (events.as_mut_ptr() as u64, events.len() as u64);
         let args = [epfd as u64, at, room, spec_at, mask_at, 8];
-        // A wait of no length lets nothing in, so it needs no hooks.
+        // A wait of no length lets nothing in.
         let result = if timeout == Some(0) {
             syscall(libc::SYS_epoll_pwait2, args)
         } else {
-            signal::around(|| syscall(libc::SYS_epoll_pwait2, args))
+            signal::blocking(libc::SYS_epoll_pwait2, args)
         };
         match result {
-            Err(Errno::ENOSYS | Errno::EPERM) => {
-                signal::around(|| epoll_pwait(epfd, events, timeout, mask_at))
-            }
+            Err(Errno::ENOSYS | Errno::EPERM) => epoll_pwait(epfd, events, timeout, mask_at),
             other => other,
         }
         .map(|count| count as usize)
@@ -117,8 +118,8 @@ impl Host for Os {
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<()> {
         // The new thread inherits the mask, so no signal can reach it before it blocks them.
         let mask = swap_mask(ENGINE_THREAD_MASK);
-        let result =
-            std::thread::Builder::new().name(name.to_owned()).stack_size(128 * 1024).spawn(body);
+        let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(128 * 1024);
+        let result = vector::kept(|| builder.spawn(body));
         swap_mask(mask);
         result.map(drop).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(11)))
     }
@@ -134,12 +135,25 @@ impl Host for Os {
         id
     }
 
+    fn cpus(&self) -> u32 {
+        // SAFETY: a question to libc without pointers.
+        unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.max(1) as u32
+    }
+
     fn forked(&self) {
         THREAD_ID.set(0);
     }
 
     fn ring_memory(&self, size: u64) -> Result<RingMemory> {
         ring_memory::create(size)
+    }
+
+    fn release_fd(&self) -> Option<i32> {
+        ring_memory::release_fd()
+    }
+
+    fn private_fds(&self) -> Vec<i32> {
+        ring_memory::release_fd().into_iter().collect()
     }
 
     fn released(&self, out: &mut Vec<i32>) {

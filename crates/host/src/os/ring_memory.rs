@@ -42,7 +42,9 @@ pub(super) fn create(size: u64) -> Result<RingMemory> {
         syscall(libc::SYS_memfd_create, [name.as_ptr() as u64, u64::from(flags), 0, 0, 0, 0])?;
     let first = calls::make_private(&Os, low as i32);
     let result = prepare(first, size).and_then(|()| second_open(first));
-    let _ = calls::close(&Os, first);
+    if result.is_err() {
+        let _ = calls::close(&Os, first);
+    }
     result
 }
 
@@ -61,7 +63,7 @@ fn second_open(first: i32) -> Result<RingMemory> {
     let Ok(fd) = syscall(libc::SYS_openat, [libc::AT_FDCWD as u64, at, flags, 0, 0, 0]) else {
         // Without /proc the program shares the first open, and release is told by close alone.
         let fd = syscall(libc::SYS_dup, [first as u64, 0, 0, 0, 0, 0])? as i32;
-        return Ok(RingMemory { fd, watch: -1 });
+        return Ok(RingMemory { fd, own: first, watch: -1 });
     };
     let fd = fd as i32;
     let watch = inotify().map_or(-1, |inotify| {
@@ -74,7 +76,7 @@ fn second_open(first: i32) -> Result<RingMemory> {
         let _ = calls::close(&Os, fd);
         return Err(if error == Errno::EINVAL { Errno::ENOMEM } else { error });
     }
-    Ok(RingMemory { fd, watch })
+    Ok(RingMemory { fd, own: first, watch })
 }
 
 /// Collects the watches that fired.
@@ -85,7 +87,7 @@ pub(super) fn released(out: &mut Vec<i32>) {
     loop {
         let at = buffer.as_mut_ptr() as u64;
         let Ok(got) = calls::read(&Os, inotify, at, size_of_val(&buffer)) else { return };
-        for event in std::hint::black_box(&buffer)[..got / 16].iter() {
+        for event in &buffer[..got / 16] {
             // IN_IGNORED tells that the watch itself went with its inode; nothing new.
             if event[1] as u32 & libc::IN_CLOSE != 0 {
                 out.push(event[0]);

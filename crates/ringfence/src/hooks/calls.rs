@@ -34,10 +34,10 @@ pub unsafe extern "C" fn syscall() -> c_long {
         "mov rcx, r8",
         "mov r8, r9",
         "mov r9, [rsp + 8]",
-        "push rax",
+        // The seventh argument, which also aligns the stack.
         "push rax",
         "call {served}",
-        "add rsp, 16",
+        "add rsp, 8",
         "ret",
         fail = sym fail,
         served = sym served,

@@ -2,13 +2,16 @@
 #![expect(unsafe_code, reason = "stands before libc's functions")]
 
 use crate::window::from_program;
-use crate::{process, real, trap};
+use crate::{process, real, thread, trap};
 use libc::{c_int, c_ulong, c_void, pid_t};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What a new thread is to run.
 struct Start {
     function: usize,
     arg: *mut c_void,
+    /// The thread is the engine's own.
+    engine: bool,
 }
 
 /// Takes the parcel of a new thread, and prepares the thread.
@@ -18,7 +21,11 @@ struct Start {
 unsafe fn unwrap(parcel: *mut c_void) -> Start {
     // SAFETY: it was boxed for this thread.
     let start = unsafe { Box::from_raw(parcel.cast::<Start>()) };
-    let _ = trap::arm();
+    if start.engine {
+        thread::current().engine.store(1, Relaxed);
+    } else {
+        let _ = trap::arm();
+    }
     *start
 }
 
@@ -54,10 +61,11 @@ fn wrapped(
     ours: usize,
     create: impl FnOnce(usize, *mut c_void) -> c_int,
 ) -> c_int {
-    if !trap::threads_arm() || !from_program() {
+    let engine = thread::current().inside.load(Relaxed) != 0;
+    if !engine && (!trap::threads_arm() || !from_program()) {
         return create(function, arg);
     }
-    let parcel = Box::into_raw(Box::new(Start { function, arg }));
+    let parcel = Box::into_raw(Box::new(Start { function, arg, engine }));
     let result = create(ours, parcel.cast());
     if result != 0 {
         // SAFETY: no thread was started that would take it.

@@ -107,8 +107,15 @@ pub(super) unsafe extern "C-unwind" fn on_signal(
 }
 
 /// Moves a thread that faulted in a copy of the engine's out of it.
-fn mend(_frame: &mut libc::ucontext_t) -> bool {
-    false
+fn mend(frame: &mut libc::ucontext_t) -> bool {
+    let ip = &mut frame.uc_mcontext.gregs[libc::REG_RIP as usize];
+    match ringfence_host::fault::fixup(*ip as u64) {
+        Some(exit) => {
+            *ip = exit as i64;
+            true
+        }
+        None => false,
+    }
 }
 
 /// The interrupted context's mask, which is in force again when the handler returns.

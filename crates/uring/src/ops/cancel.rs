@@ -12,9 +12,7 @@ pub(crate) fn prep<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()>
     if req.has(IOSQE_BUFFER_SELECT) || sqe.off != 0 || sqe.file_index != 0 {
         return Err(Errno::EINVAL);
     }
-    wanted(req).check()?;
-    let by_op = sqe.op_flags & IORING_ASYNC_CANCEL_OP != 0;
-    if !by_op && sqe.len != 0 { Err(Errno::EINVAL) } else { Ok(()) }
+    wanted(req).check()
 }
 
 fn wanted<H: Host>(req: &Req<H>) -> Match {

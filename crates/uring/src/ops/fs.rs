@@ -48,10 +48,15 @@ pub(crate) fn prep_statx<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Res
         return Err(Errno::EINVAL);
     }
     let path = req.sqe.addr;
-    if path == 0 {
+    if path == 0 && !req.has(IOSQE_FIXED_FILE) {
         // A null path with AT_EMPTY_PATH stands for the descriptor itself.
+        let empty = req.sqe.op_flags & libc::AT_EMPTY_PATH as u32 != 0;
         req.extra = Extra::None;
-        return if req.has(IOSQE_FIXED_FILE) { Err(Errno::EBADF) } else { Ok(()) };
+        return if empty { Ok(()) } else { Err(Errno::EFAULT) };
+    }
+    // What is tried before the submission returns needs no copy, but a bad address is refused here.
+    if cx.at_once && !req.has(IOSQE_FIXED_FILE) {
+        return cx.ring.host.copy_in(path, &mut [0]);
     }
     copy_paths(req, cx, path, None)
 }
@@ -59,18 +64,38 @@ pub(crate) fn prep_statx<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Res
 /// Nearly always served from memory: inline until it hurts.
 pub(crate) fn issue_statx<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     let mut patience = cx.sub.patience[crate::submit::PATIENCE_META];
-    if !patience.allows() {
+    if req.force_async || !patience.allows() {
         cx.sub.patience[crate::submit::PATIENCE_META] = patience;
-        return Outcome::Work;
+        return punt_statx(req, &cx.ring.host);
     }
     let res = patience.time(&cx.ring.host, || statx(req, &cx.ring.host));
     cx.sub.patience[crate::submit::PATIENCE_META] = patience;
     Outcome::Done(res)
 }
 
+/// Copies the path for a worker, if prep did not.
+fn punt_statx<H: Host>(req: &mut Req<H>, host: &H) -> Outcome {
+    if matches!(req.extra, Extra::None) && req.sqe.addr != 0 {
+        match read_path(host, req.sqe.addr) {
+            Ok(path) => {
+                let copies = Copies { paths: [path, Vec::new()], ..Copies::default() };
+                req.extra = Extra::Copies(Box::new(copies));
+            }
+            Err(errno) => return Outcome::Done(errno.as_result()),
+        }
+    }
+    Outcome::Work
+}
+
+/// The path to call with: the copy, or the program's own while its submission lasts.
+fn statx_path<H: Host>(req: &Req<H>) -> u64 {
+    if matches!(req.extra, Extra::Copies(_)) { path(req, 0) } else { req.sqe.addr }
+}
+
 pub(crate) fn statx<H: Host>(req: &mut Req<H>, host: &H) -> i32 {
     let sqe = &req.sqe;
-    let args = [dir(sqe.fd), path(req, 0), u64::from(sqe.op_flags), u64::from(sqe.len), sqe.off, 0];
+    let args =
+        [dir(sqe.fd), statx_path(req), u64::from(sqe.op_flags), u64::from(sqe.len), sqe.off, 0];
     result_of(host.syscall(libc::SYS_statx, args))
 }
 

@@ -3,7 +3,7 @@
 use crate::issue::Cx;
 use crate::kbuf;
 use crate::ops::net::{
-    IN, OUT, blocked, check_ioprio, check_multishot, is_multishot, more, poll_first,
+    IN, OUT, blocked, check_ioprio, check_multishot, goes_on, is_multishot, more, poll_first,
 };
 use crate::ops::rw::read_iovecs;
 use crate::request::{Extra, Outcome, Req};
@@ -122,7 +122,7 @@ pub(crate) fn send<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         match result {
             Ok(n) => {
                 req.done += n;
-                if req.done >= wanted || req.sqe.op_flags & WAITALL == 0 {
+                if req.done >= wanted || !goes_on(req, cx) {
                     return Outcome::Done(req.done as i32);
                 }
             }
@@ -205,10 +205,9 @@ fn recv_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         drop(iovecs);
         match result {
             Ok(n) => {
-                let header = std::hint::black_box(header);
                 write_back(&cx.ring.host, req.sqe.addr, &header);
                 req.done += n;
-                if req.done >= wanted || n == 0 || req.sqe.op_flags & WAITALL == 0 {
+                if req.done >= wanted || n == 0 || !goes_on(req, cx) {
                     if n > 0 && req.done >= wanted {
                         crate::ops::net::note_non_empty(req, cx);
                     }
@@ -260,7 +259,6 @@ fn recv_multishot<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     let flags = u64::from(req.sqe.op_flags | DONTWAIT);
     let at = std::ptr::from_mut(&mut header) as u64;
     let result = cx.call(libc::SYS_recvmsg, [req.file.fd() as u64, at, flags, 0, 0, 0]);
-    let header = std::hint::black_box(header);
     match result {
         Ok(0) if req.file.fd() >= 0 && header.flags & libc::MSG_TRUNC as u32 == 0 && room > 0 => {
             finish_multishot(req, cx, &header, buffer.addr, 0, room)

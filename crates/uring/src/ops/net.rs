@@ -49,7 +49,7 @@ pub(crate) fn blocked<H: Host>(req: &Req<H>, events: u32) -> Outcome {
 
 pub(crate) fn prep_send<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
     let sqe = &req.sqe;
-    if sqe.file_index >> 16 != 0 || sqe.pad2 != 0 {
+    if sqe.file_index >> 16 != 0 {
         return Err(Errno::EINVAL);
     }
     check_ioprio(sqe.ioprio, IORING_RECVSEND_POLL_FIRST)?;
@@ -93,7 +93,7 @@ fn send_loop<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         match cx.call(libc::SYS_sendto, args) {
             Ok(n) => {
                 req.done += n;
-                if req.done >= len || req.sqe.op_flags & WAITALL == 0 {
+                if req.done >= len || !goes_on(req, cx) {
                     return Outcome::Done(req.done as i32);
                 }
             }
@@ -106,7 +106,8 @@ fn send_loop<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
 
 pub(crate) fn prep_recv<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()> {
     let sqe = &req.sqe;
-    if sqe.off != 0 {
+    // The file index is the limit of a multishot as a whole, which is not there yet.
+    if sqe.off != 0 || sqe.file_index != 0 {
         return Err(Errno::EINVAL);
     }
     check_ioprio(sqe.ioprio, IORING_RECVSEND_POLL_FIRST | IORING_RECV_MULTISHOT)?;
@@ -180,7 +181,7 @@ fn recv_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         match cx.call(libc::SYS_recvfrom, [req.file.fd() as u64, at, left, flags, 0, 0]) {
             Ok(n) => {
                 req.done += n;
-                let done = req.done >= len || n == 0 || req.sqe.op_flags & WAITALL == 0;
+                let done = req.done >= len || n == 0 || !goes_on(req, cx);
                 if done {
                     if n > 0 && n == left {
                         note_non_empty(req, cx);
@@ -197,9 +198,10 @@ fn recv_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
 
 /// Tells that the socket holds more, after a receive that filled its buffer.
 pub(crate) fn note_non_empty<H: Host>(req: &mut Req<H>, cx: &Cx<'_, H>) {
-    let left = [0i32; 1];
-    let args = [req.file.fd() as u64, libc::FIONREAD, left.as_ptr() as u64, 0, 0, 0];
-    if cx.call(libc::SYS_ioctl, args).is_ok() && std::hint::black_box(left)[0] > 0 {
+    let mut left = 0i32;
+    let at = calls::addr_mut(&mut left);
+    let args = [req.file.fd() as u64, libc::FIONREAD, at, 0, 0, 0];
+    if cx.call(libc::SYS_ioctl, args).is_ok() && left > 0 {
         req.cqe_flags |= IORING_CQE_F_SOCK_NONEMPTY;
     }
 }
@@ -253,11 +255,41 @@ fn accept_once<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> Result<i32> {
     let fd = req.file.fd();
     let ready = calls::poll_now(&cx.ring.host, fd, IN)?;
     if ready == 0 {
-        return Err(Errno::EAGAIN);
+        return Err(if listens(fd, cx)? { Errno::EAGAIN } else { Errno::EINVAL });
     }
     let (name, len) = (req.sqe.addr, req.sqe.off);
     let args = [fd as u64, name, len, u64::from(req.sqe.op_flags), 0, 0];
     nonblocking(&cx.ring.host, fd, || cx.call(libc::SYS_accept4, args)).map(|fd| fd as i32)
+}
+
+/// Whether a socket is a listener, on which alone it makes sense to wait for connections.
+///
+/// # Errors
+/// `ENOTSOCK`.
+fn listens<H: Host>(fd: i32, cx: &Cx<'_, H>) -> Result<bool> {
+    socket_option(cx, fd, libc::SO_ACCEPTCONN).map(|accepts| accepts != 0)
+}
+
+/// An integer option of a socket.
+///
+/// # Errors
+/// `ENOTSOCK`.
+fn socket_option<H: Host>(cx: &Cx<'_, H>, fd: i32, name: i32) -> Result<i32> {
+    let (mut value, mut len) = (0i32, 4u32);
+    let (at, len_at) = (calls::addr_mut(&mut value), calls::addr_mut(&mut len));
+    let args = [fd as u64, libc::SOL_SOCKET as u64, name as u64, at, len_at, 0];
+    cx.call(libc::SYS_getsockopt, args)?;
+    Ok(value)
+}
+
+/// Whether a short transfer goes on: under `MSG_WAITALL`, where there are no message boundaries
+/// that end it.
+pub(crate) fn goes_on<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> bool {
+    if req.sqe.op_flags & WAITALL == 0 {
+        return false;
+    }
+    let kind = socket_option(cx, req.file.fd(), libc::SO_TYPE);
+    matches!(kind, Ok(libc::SOCK_STREAM | libc::SOCK_SEQPACKET))
 }
 
 /// Makes a call on a socket that must not block, though the socket may be a blocking one; the
@@ -306,20 +338,17 @@ pub(crate) fn connect<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome 
     }
 }
 
-/// A connection that was under way: its outcome stands in `SO_ERROR`.
+/// A connection that was under way: a second call tells its outcome, and takes note of it, so
+/// that a third one finds the socket connected.
 fn connected<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    let fd = req.file.fd();
-    match calls::poll_now(&cx.ring.host, fd, OUT) {
-        Ok(0) => return Outcome::Wait(OUT),
-        Ok(_) => {}
-        Err(errno) => return Outcome::Done(errno.as_result()),
-    }
-    let (error, len) = ([0i32; 1], [4u32; 1]);
-    let (level, name) = (libc::SOL_SOCKET as u64, libc::SO_ERROR as u64);
-    let args = [fd as u64, level, name, error.as_ptr() as u64, len.as_ptr() as u64, 0];
-    match cx.call(libc::SYS_getsockopt, args) {
-        Ok(_) => Outcome::Done(-std::hint::black_box(error)[0]),
-        Err(errno) => Outcome::Done(errno.as_result()),
+    let Extra::Address(address) = &req.extra else {
+        return Outcome::Done(Errno::EINVAL.as_result());
+    };
+    let (fd, (name, len)) = (req.file.fd(), address.as_args());
+    let call = || cx.call(libc::SYS_connect, [fd as u64, name, len, 0, 0, 0]);
+    match nonblocking(&cx.ring.host, fd, call) {
+        Err(Errno::EALREADY | Errno::EINPROGRESS) => Outcome::Wait(OUT),
+        other => Outcome::of(other),
     }
 }
 

@@ -39,5 +39,11 @@ fn pipe<H: Host>(req: &Req<H>, cx: &mut Cx<'_, H>) -> Result<()> {
         }
     }
     // With chosen slots the numbers are known, but the kernel writes them all the same.
-    plain::write(&cx.ring.host, req.sqe.addr, &fds)
+    let told = plain::write(&cx.ring.host, req.sqe.addr, &fds);
+    if told.is_err() && slot == 0 {
+        for fd in fds {
+            let _ = calls::close(&cx.ring.host, fd);
+        }
+    }
+    told
 }

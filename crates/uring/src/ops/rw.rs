@@ -16,7 +16,11 @@ use ringfence_host::{Host, calls, plain};
 pub(crate) const TRANSFER_MAX: u64 = 0x7fff_f000;
 
 const RWF_NOWAIT: u32 = libc::RWF_NOWAIT as u32;
+const RWF_HIPRI: u32 = libc::RWF_HIPRI as u32;
 const RWF_KNOWN: u32 = 0x1ff;
+
+/// `attr_type_mask`: protection information at `attr_ptr`.
+const ATTR_PI: u64 = 1;
 
 /// Most iovecs of one call.
 const IOV_MAX: u32 = 1024;
@@ -42,11 +46,27 @@ fn check_flags<H: Host>(req: &Req<H>) -> Result<()> {
     if req.sqe.op_flags & !RWF_KNOWN != 0 { Err(Errno::EOPNOTSUPP) } else { Ok(()) }
 }
 
-pub(crate) fn prep<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()> {
-    if req.sqe.addr3 | req.sqe.pad2 != 0 {
-        return Err(Errno::EINVAL);
+pub(crate) fn prep<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
+    let sqe = &req.sqe;
+    check_priority(sqe.ioprio)?;
+    match sqe.pad2 {
+        0 => Ok(()),
+        // Protection information: the structure must be there, but no file here takes it.
+        ATTR_PI => cx.ring.host.copy_in(sqe.addr3, &mut [0; 32]).and(Err(Errno::EINVAL)),
+        _ => Err(Errno::EINVAL),
     }
-    Ok(())
+}
+
+/// An I/O priority: a class in the upper bits, a level in the lower.
+///
+/// # Errors
+/// `EINVAL` for a class that is not there, or a level without a class.
+fn check_priority(ioprio: u16) -> Result<()> {
+    match ioprio >> 13 {
+        0 if ioprio & 7 != 0 => Err(Errno::EINVAL),
+        0..=3 => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 pub(crate) fn prep_vectored<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
@@ -202,13 +222,24 @@ fn rw<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way) -> Outcome {
     if let Err(errno) = check_flags(req) {
         return Outcome::Done(errno.as_result());
     }
+    if req.sqe.op_flags & RWF_HIPRI != 0 && !cx.ring.has(IORING_SETUP_IOPOLL) {
+        return Outcome::Done(Errno::EINVAL.as_result());
+    }
     let fd = req.file.fd();
     let trusted = cx.ring.shared.trusts_closes.load(Ordering::Relaxed)
         || matches!(req.file, FileRef::Owned(_));
-    let kind = match cx.sub.kinds.get(&cx.ring.host, fd, trusted) {
+    let position = req.sqe.off != u64::MAX;
+    let kind = match cx.sub.kinds.get(&cx.ring.host, fd, trusted, position) {
         Ok(kind) => kind,
         Err(errno) => return Outcome::Done(errno.as_result()),
     };
+    if cx.ring.has(IORING_SETUP_IOPOLL) && !kind.direct {
+        return Outcome::Done(Errno::EOPNOTSUPP.as_result());
+    }
+    if kind.regular && req.buffer.is_some() {
+        // A file that never waits uses its buffer up at once, as far as it was asked to.
+        crate::kbuf::commit(cx.sub, req);
+    }
     if kind.direct {
         return if req.sqe.op_flags & RWF_NOWAIT != 0 {
             try_once(req, cx, way, kind)
@@ -236,10 +267,22 @@ fn try_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind: Kind)
         Err(Errno::EAGAIN) => Outcome::Wait(way.readiness()),
         Err(Errno::EOPNOTSUPP) if no_wait => done_so_far(req, Err(Errno::EOPNOTSUPP)),
         Err(Errno::EOPNOTSUPP) => {
-            let mut kind = kind;
+            // What follows may block, so the kind must be certain.
+            let mut kind = match cx.sub.kinds.ask(&cx.ring.host, req.file.fd()) {
+                Ok(kind) => kind,
+                Err(errno) => return done_so_far(req, Err(errno)),
+            };
             kind.no_nowait[way as usize] = true;
             cx.sub.kinds.learn(req.file.fd(), kind);
             without_nowait(req, cx, way, kind)
+        }
+        Err(Errno::ESPIPE) if kind.regular => {
+            // Regular files have positions: the number names another file now.
+            match cx.sub.kinds.ask(&cx.ring.host, req.file.fd()) {
+                Ok(kind) if kind.regular => done_so_far(req, Err(Errno::ESPIPE)),
+                Ok(kind) => try_once(req, cx, way, kind),
+                Err(errno) => done_so_far(req, Err(errno)),
+            }
         }
         Err(Errno::ESPIPE) if !kind.stream => {
             // Character devices and the like without positions.

@@ -92,7 +92,12 @@ pub(crate) fn prep_remove<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Re
     if req.has(IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT) {
         return Err(Errno::EINVAL);
     }
-    if sqe.buf_index != 0 || sqe.len != 0 || sqe.file_index != 0 {
+    let unused = sqe.buf_index != 0
+        || sqe.len != 0
+        || sqe.file_index != 0
+        || sqe.addr3 != 0
+        || sqe.pad2 != 0;
+    if unused {
         return Err(Errno::EINVAL);
     }
     let flags = sqe.op_flags;
@@ -101,7 +106,7 @@ pub(crate) fn prep_remove<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Re
     }
     let known = UPDATES | IORING_TIMEOUT_ABS | IORING_TIMEOUT_CLOCKS;
     let both = IORING_TIMEOUT_CLOCKS;
-    if flags & !known != 0 || flags & both == both || flags & UPDATES == UPDATES {
+    if flags & !known != 0 || flags & both == both {
         return Err(Errno::EINVAL);
     }
     let nanos = read_time(&cx.ring.host, sqe.off)?;

@@ -90,8 +90,15 @@ fn check_mapped<H: Host>(host: &H, addr: u64, len: u64) -> Result<()> {
     let populate_write = 23;
     let args = [page, end - page, populate_write, 0, 0, 0];
     match host.syscall(libc::SYS_madvise, args) {
-        // An old kernel cannot say; a bad buffer shows at its first use.
-        Ok(_) | Err(Errno::EINVAL | Errno::ENOSYS) => Ok(()),
+        Ok(_) | Err(Errno::ENOSYS) => Ok(()),
+        // An old kernel cannot say; a bad buffer shows at its first use. A new one takes the
+        // advice for no memory at all, and refuses it for what cannot be written.
+        Err(Errno::EINVAL) => {
+            match host.syscall(libc::SYS_madvise, [page, 0, populate_write, 0, 0, 0]) {
+                Ok(_) => Err(Errno::EFAULT),
+                Err(_) => Ok(()),
+            }
+        }
         Err(_) => Err(Errno::EFAULT),
     }
 }

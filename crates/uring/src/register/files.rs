@@ -44,6 +44,12 @@ impl<H: Host> Files<H> {
         slot.file.clone().ok_or(Errno::EBADF)
     }
 
+    /// The table's own descriptors.
+    pub(crate) fn fds(&self) -> Vec<i32> {
+        let slots = self.slots.iter().flatten();
+        slots.filter_map(|slot| slot.file.as_ref().map(|file| file.fd())).collect()
+    }
+
     fn len(&self) -> u32 {
         self.slots.as_ref().map_or(0, |slots| slots.len() as u32)
     }
@@ -57,7 +63,6 @@ impl<H: Host> Files<H> {
         let hint = self.hint.clamp(start, end - 1);
         let free = |slot: &u32| slots[*slot as usize].file.is_none();
         let slot = (hint..end).chain(start..hint).find(free).ok_or(Errno::ENFILE)?;
-        self.hint = slot + 1;
         Ok(slot)
     }
 
@@ -104,9 +109,8 @@ impl<H: Host> Files<H> {
         if old.tag != 0 && old.file.is_some() {
             tags.push(tag_entry(old.tag));
         }
-        if emptied {
-            self.hint = slot;
-        }
+        // The next search starts where something changed last.
+        self.hint = if emptied { slot } else { slot + 1 };
     }
 
     /// Lets go of the table.
@@ -174,7 +178,7 @@ pub(super) fn register<H: Host>(
     arg: u64,
     nr: u32,
 ) -> Result<u32> {
-    if arg == 0 && nr > 0 {
+    if arg == 0 {
         return Err(Errno::EFAULT);
     }
     build(ring, sub, arg, 0, nr)
@@ -304,8 +308,11 @@ pub(super) fn register_update<H: Host>(
     arg: u64,
     nr: u32,
 ) -> Result<u32> {
+    if nr == 0 {
+        return Err(Errno::EINVAL);
+    }
     let what: FilesUpdate = plain::read(&ring.host, arg)?;
-    if what.resv != 0 || nr == 0 {
+    if what.resv != 0 {
         return Err(Errno::EINVAL);
     }
     update(ring, sub, what.offset, what.fds, 0, nr)

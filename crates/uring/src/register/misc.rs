@@ -100,9 +100,12 @@ fn add_restriction(new: &mut Restrictions, row: &Restriction) -> Result<()> {
 pub(super) fn enable_rings<H: Host>(
     ring: &Arc<Ring<H>>,
     sub: &mut Submit<H>,
-    _: u64,
-    _: u32,
+    arg: u64,
+    nr: u32,
 ) -> Result<u32> {
+    if arg != 0 || nr != 0 {
+        return Err(Errno::EINVAL);
+    }
     if !ring.disabled.load(Ordering::Acquire) {
         return Err(Errno::EBADFD);
     }
@@ -123,17 +126,29 @@ fn set_eventfd<H: Host>(ring: &Arc<Ring<H>>, arg: u64, nr: u32, only_async: bool
     if eventfd.is_some() {
         return Err(Errno::EBUSY);
     }
-    // Only an eventfd takes eight bytes and never blocks on a zero: a write of 0 proves it.
-    let zero = 0u64;
-    let is_eventfd = calls::write(&ring.host, fd, std::ptr::from_ref(&zero) as u64, 8) == Ok(8);
     let kept = calls::dup_private(&ring.host, fd)?;
-    if !is_eventfd {
+    if !is_eventfd(&ring.host, kept) {
         let _ = calls::close(&ring.host, kept);
         return Err(Errno::EINVAL);
     }
     *eventfd = Some(EventFd { fd: kept, only_async });
     ring.announces.store(true, Ordering::Release);
     Ok(0)
+}
+
+/// Whether a descriptor is an eventfd: by its name in /proc, and without that by a write of 0,
+/// which an eventfd takes and which changes nothing there.
+fn is_eventfd<H: Host>(host: &H, fd: i32) -> bool {
+    let path = format!("/proc/self/fd/{fd}\0");
+    let mut name = [0u8; 32];
+    let args = [path.as_ptr() as u64, name.as_mut_ptr() as u64, name.len() as u64, 0, 0, 0];
+    match host.syscall(libc::SYS_readlink, args) {
+        Ok(len) => name[..len as usize].starts_with(b"anon_inode:[eventfd"),
+        Err(_) => {
+            let zero = 0u64;
+            calls::write(host, fd, std::ptr::from_ref(&zero) as u64, 8) == Ok(8)
+        }
+    }
 }
 
 pub(super) fn eventfd<H: Host>(
@@ -231,13 +246,18 @@ pub(super) fn unregister_personality<H: Host>(
 }
 
 pub(super) fn iowq_affinity<H: Host>(
-    _: &Arc<Ring<H>>,
+    ring: &Arc<Ring<H>>,
     _: &mut Submit<H>,
     arg: u64,
     nr: u32,
 ) -> Result<u32> {
+    if arg == 0 || nr == 0 {
+        return Err(Errno::EINVAL);
+    }
     // Workers here serve all rings; where they run is left to the scheduler.
-    if arg == 0 || nr == 0 { Err(Errno::EINVAL) } else { Ok(0) }
+    let mut cpus = [0u8; 128];
+    let len = cpus.len().min(nr as usize);
+    ring.host.copy_in(arg, &mut cpus[..len]).map(|()| 0)
 }
 
 pub(super) fn unregister_iowq_affinity<H: Host>(

@@ -91,6 +91,16 @@ fn tag_entry(tag: u64) -> Entry {
     Entry { cqe: Cqe { user_data: tag, ..Cqe::default() }, ..Entry::default() }
 }
 
+/// What makes a ring hold files of the program's.
+const HOLDING: &[RegisterOp] = &[
+    RegisterOp::Files,
+    RegisterOp::Files2,
+    RegisterOp::FilesUpdate,
+    RegisterOp::FilesUpdate2,
+    RegisterOp::Eventfd,
+    RegisterOp::EventfdAsync,
+];
+
 /// One register operation, under the submission lock.
 type RegisterFn<H> = fn(&Arc<Ring<H>>, &mut Submit<H>, u64, u32) -> Result<u32>;
 
@@ -150,13 +160,17 @@ impl<H: Host> Ring<H> {
             _ => {}
         }
         let operation = operation::<H>(op).ok_or(Errno::EINVAL)?;
-        self.with_submit(|ring, sub| {
+        let result = self.with_submit(|ring, sub| {
             if let Some(restrictions) = &sub.registered.restrictions
                 && sub.registered.restricted
             {
                 restrictions.check_register(op)?;
             }
             operation(ring, sub, arg, nr_args)
-        })
+        });
+        if result.is_ok() && HOLDING.contains(&op) {
+            self.hold();
+        }
+        result
     }
 }

@@ -22,13 +22,13 @@ pub(super) fn register<H: Host>(
     let reg: BufReg = plain::read(&ring.host, arg)?;
     let mapped = reg.flags & IOU_PBUF_RING_MMAP != 0;
     let known = IOU_PBUF_RING_MMAP | IOU_PBUF_RING_INC;
+    if !reg.ring_entries.is_power_of_two() || reg.ring_entries > ENTRIES_MAX {
+        return Err(Errno::EINVAL);
+    }
     if reg.resv != [0; 5] || reg.flags & !known != 0 || mapped == (reg.ring_addr != 0) {
         return Err(if !mapped && reg.ring_addr == 0 { Errno::EFAULT } else { Errno::EINVAL });
     }
     if !mapped && !reg.ring_addr.is_multiple_of(4096) {
-        return Err(Errno::EINVAL);
-    }
-    if !reg.ring_entries.is_power_of_two() || reg.ring_entries > ENTRIES_MAX {
         return Err(Errno::EINVAL);
     }
     sub.registered.groups.check_free(reg.bgid)?;

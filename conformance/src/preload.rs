@@ -1,0 +1,78 @@
+//! Our engine under an unmodified program: the preload, where io_uring is refused.
+//!
+//! The body makes the calls that it makes on the kernel; the process it runs in has the preload
+//! before libc and a seccomp filter that refuses io_uring behind it, so that nothing falls through
+//! to the kernel unseen.
+
+use crate::{Native, Skip, Target};
+use ringfence_abi::Result;
+use ringfence_refusal::{Answer, refuse_io_uring};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+
+/// The engine, by way of the preload.
+pub struct Preload;
+
+/// The library: the file that `RINGFENCE_LIBRARY` names, else the one that cargo has built.
+fn library() -> std::result::Result<PathBuf, Skip> {
+    let named = std::env::var_os("RINGFENCE_LIBRARY").map(PathBuf::from);
+    let built = || {
+        let binary = std::env::current_exe().ok()?;
+        Some(binary.parent()?.parent()?.join("libringfence.so"))
+    };
+    named.or_else(built).filter(|path| path.exists()).ok_or_else(|| {
+        Skip("no libringfence.so: build it with `cargo build -p ringfence-preload`".to_owned())
+    })
+}
+
+impl Target for Preload {
+    fn name(&self) -> &'static str {
+        "preload"
+    }
+
+    fn launch(&self, command: &mut Command) -> std::result::Result<Child, Skip> {
+        command.env("LD_PRELOAD", library()?).env("RINGFENCE_BACKEND", "user");
+        // The filter holds for the thread that asks for it, and for what it starts.
+        let start = || {
+            refuse_io_uring(Answer::Errno(libc::EPERM)).map_err(|error| Skip(error.to_string()))?;
+            Ok(command.spawn().expect("start the test binary"))
+        };
+        std::thread::scope(|scope| scope.spawn(start).join().expect("the thread panicked"))
+    }
+
+    fn setup(&self, entries: u32, params: u64) -> Result<i32> {
+        Native.setup(entries, params)
+    }
+
+    fn enter(
+        &self,
+        fd: i32,
+        to_submit: u32,
+        min_complete: u32,
+        flags: u32,
+        arg: u64,
+        argsz: u64,
+    ) -> Result<u32> {
+        Native.enter(fd, to_submit, min_complete, flags, arg, argsz)
+    }
+
+    fn register(&self, fd: i32, opcode: u32, arg: u64, nr_args: u32) -> Result<u32> {
+        Native.register(fd, opcode, arg, nr_args)
+    }
+
+    fn mmap(&self, fd: i32, len: usize, offset: u64) -> Result<u64> {
+        Native.mmap(fd, len, offset)
+    }
+
+    fn close(&self, fd: i32) -> Result<()> {
+        Native.close(fd)
+    }
+
+    fn dup(&self, fd: i32) -> Result<i32> {
+        Native.dup(fd)
+    }
+
+    fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16> {
+        Native.poll(fd, events, timeout_ms)
+    }
+}

@@ -1,0 +1,97 @@
+//! URING_CMD on sockets, and EPOLL_WAIT.
+
+use crate::prelude::*;
+
+const SIOCINQ: u64 = 0;
+const SIOCOUTQ: u64 = 1;
+const GETSOCKOPT: u64 = 2;
+const SETSOCKOPT: u64 = 3;
+
+fn command(fd: i32, op: u64) -> Sqe {
+    raw(Op::UringCmd, fd, 0, 0, op)
+}
+
+/// A command on a socket option.
+fn option(fd: i32, op: u64, level: i32, name: i32, value: u64, len: u32) -> Sqe {
+    let place = level as u64 | (name as u64) << 32;
+    Sqe { addr: place, file_index: len, addr3: value, ..command(fd, op) }
+}
+
+// SIOCINQ and SIOCOUTQ tell what is queued.
+ring_test!(queues, |t| {
+    let mut ring = t.ring(8)?;
+    let (mut a, b) = sys::tcp_pair();
+    a.write_all(b"12345").expect("write");
+    let deadline = Instant::now() + ms(5000);
+    while ring.run_one(command(fd(&b), SIOCINQ)) != 5 {
+        assert!(Instant::now() < deadline, "five bytes are queued");
+    }
+    assert_eq!(ring.run_one(command(fd(&b), SIOCOUTQ)), 0);
+});
+
+// GETSOCKOPT yields the length and writes the value.
+ring_test!(get_option, |t| {
+    let mut ring = t.ring(8)?;
+    let (a, _b) = sys::tcp_pair();
+    let mut kind = 0_i32;
+    let entry =
+        option(fd(&a), GETSOCKOPT, libc::SOL_SOCKET, libc::SO_TYPE, address_mut(&mut kind), 4);
+    assert_eq!(ring.run_one(entry), 4);
+    assert_eq!(std::hint::black_box(kind), libc::SOCK_STREAM);
+    let level = option(fd(&a), GETSOCKOPT, libc::IPPROTO_TCP, 1, address_mut(&mut kind), 4);
+    assert_eq!(ring.run_one(level), EOPNOTSUPP);
+});
+
+// SETSOCKOPT sets.
+ring_test!(set_option, |t| {
+    let mut ring = t.ring(8)?;
+    let (a, _b) = sys::tcp_pair();
+    let one = 1_i32;
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_KEEPALIVE);
+    let entry = option(fd(&a), SETSOCKOPT, level, name, address(&one), 4);
+    assert_eq!(ring.run_one(entry), 0);
+    assert_eq!(sys::socket_option(fd(&a), level, name), 1);
+    assert_eq!(ring.run_one(Sqe { addr3: BAD_ADDRESS, ..entry }), EFAULT);
+});
+
+// An unknown command, and one on what knows no commands, is -EOPNOTSUPP.
+ring_test!(unknown, |t| {
+    let mut ring = t.ring(8)?;
+    let (a, _b) = sys::tcp_pair();
+    assert_eq!(ring.run_one(command(fd(&a), 9999)), EOPNOTSUPP);
+    let (reader, _writer) = sys::pipe();
+    assert_eq!(ring.run_one(command(fd(&reader), SIOCINQ)), EOPNOTSUPP);
+    assert_eq!(ring.run_one(command(-1, SIOCINQ)), EBADF);
+});
+
+// EPOLL_WAIT waits for events of an epoll set, and yields how many.
+ring_test!(epoll_wait, |t| {
+    let mut ring = t.ring(8)?;
+    let set = sys::epoll();
+    let (reader, mut writer) = sys::pipe();
+    let event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 42 };
+    let op = libc::EPOLL_CTL_ADD as u32;
+    let add = raw(Op::EpollCtl, fd(&set), address(&event), op, fd(&reader) as u64);
+    assert_eq!(ring.run_one(add), 0);
+    let mut events = [libc::epoll_event { events: 0, u64: 0 }; 4];
+    let wait = raw(Op::EpollWait, fd(&set), address_mut(&mut events), 4, 0);
+    ring.start(&[wait.data(1)]);
+    assert_eq!(ring.settle(ms(10)), []);
+    writer.write_all(b"1").expect("write");
+    assert_eq!(pairs(&ring.wait_n(1)), [(1, 1)]);
+    std::hint::black_box(&events);
+    assert_eq!({ events[0].u64 }, 42);
+});
+
+// EPOLL_WAIT's errors: no epoll set, no room for events, a bad address.
+ring_test!(epoll_wait_errors, |t| {
+    let mut ring = t.ring(8)?;
+    let file = sys::memory_file();
+    let mut events = [libc::epoll_event { events: 0, u64: 0 }; 4];
+    let wait = raw(Op::EpollWait, fd(&file), address_mut(&mut events), 4, 0);
+    assert_eq!(ring.run_one(wait), EINVAL);
+    let set = sys::epoll();
+    assert_eq!(ring.run_one(Sqe { fd: fd(&set), len: 0, ..wait }), EINVAL);
+    assert_eq!(ring.run_one(Sqe { fd: -1, ..wait }), EBADF);
+    assert_eq!(ring.run_one(Sqe { fd: fd(&set), off: 1, ..wait }), EINVAL);
+});

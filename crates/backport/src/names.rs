@@ -1,0 +1,155 @@
+//! The names in a text: identifiers, included files, and the functions that lines stand in.
+
+use std::collections::BTreeSet;
+
+/// Words that are no names in most languages that fixes are written in.
+const KEYWORDS: &[&str] = &[
+    "auto", "await", "bool", "break", "case", "char", "class", "const", "continue", "default",
+    "define", "double", "elif", "else", "endif", "enum", "error", "extern", "false", "float",
+    "for", "from", "goto", "ifdef", "ifndef", "import", "include", "inline", "int", "long", "none",
+    "null", "pass", "pragma", "public", "register", "return", "self", "short", "signed", "sizeof",
+    "static", "struct", "switch", "this", "true", "typedef", "undef", "union", "unsigned", "void",
+    "volatile", "while", "with",
+];
+
+/// The identifiers of a line outside of its strings and comments, at least three letters long.
+///
+/// ```
+/// use ringfence_backport::names::identifiers;
+/// let found: Vec<_> = identifiers("  if (req_ref(x) == \"text\") // why").collect();
+/// assert_eq!(found, ["req_ref"]);
+/// ```
+pub fn identifiers(line: &str) -> impl Iterator<Item = &str> {
+    let code = code_part(line);
+    let mut quote = None;
+    let mut escaped = false;
+    // Quoted text becomes a separator; a closing quote and its text are never part of a word.
+    code.split(move |c: char| {
+        if let Some(open) = quote {
+            let closes = c == open && !escaped;
+            escaped = c == '\\' && !escaped;
+            if closes {
+                quote = None;
+            }
+            return true;
+        }
+        if c == '"' {
+            quote = Some(c);
+        }
+        !(c.is_alphanumeric() || c == '_')
+    })
+    .filter(|word| is_identifier(word))
+}
+
+fn is_identifier(word: &str) -> bool {
+    word.len() >= 3
+        && !word.starts_with(|c: char| c.is_ascii_digit())
+        && word.is_ascii()
+        && KEYWORDS.binary_search(&word.to_ascii_lowercase().as_str()).is_err()
+}
+
+/// The line without its comment; nothing for a line that is all comment.
+fn code_part(line: &str) -> &str {
+    let text = line.trim_start();
+    let directive = ["#include", "#define", "#if", "#el", "#endif", "#undef", "# "];
+    let comment = text.starts_with("//")
+        || text.starts_with("/*")
+        || text.starts_with("* ")
+        || text.starts_with('#') && !directive.iter().any(|word| text.starts_with(word));
+    if comment {
+        return "";
+    }
+    let end = line.find("//").or_else(|| line.find("/*")).unwrap_or(line.len());
+    &line[..end]
+}
+
+/// The names that a change uses and a file did not need before: in its added lines, neither in
+/// its removed lines nor defined by it.
+#[must_use]
+pub fn needed<'a>(
+    added: impl Iterator<Item = &'a str>,
+    removed: impl Iterator<Item = &'a str>,
+) -> BTreeSet<String> {
+    let before: BTreeSet<&str> = removed.flat_map(identifiers).collect();
+    added.flat_map(identifiers).filter(|name| !before.contains(name)).map(str::to_owned).collect()
+}
+
+/// The file that a line includes, as written.
+#[must_use]
+pub fn included(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix('#')?.trim_start().strip_prefix("include")?;
+    let rest = rest.trim_start();
+    let close = if rest.starts_with('<') { '>' } else { '"' };
+    let path = rest.strip_prefix(['<', '"'])?;
+    path.split_once(close).map(|(path, _)| path)
+}
+
+/// The function a line of a text stands in: the last line before it that starts at the margin
+/// with a name and is no label, as `git diff` chooses its hunk heads.
+#[must_use]
+pub fn enclosing<'a>(lines: &[&'a str], at: usize) -> Option<&'a str> {
+    let head = |line: &&&str| {
+        line.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '$')
+            && !line.trim_end().ends_with(':')
+    };
+    lines[..at.min(lines.len())].iter().rev().find(head).copied()
+}
+
+/// The name of the function that a hunk head or a definition's first line names.
+#[must_use]
+pub fn function_name(head: &str) -> Option<&str> {
+    let before = head.split_once('(').map_or(head, |(before, _)| before);
+    let words = before.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    words.rev().find(|word| is_identifier(word))
+}
+
+/// The body of the function `name`: from the line that defines it to the closing brace at the
+/// margin (or the next definition). Empty when there is none.
+#[must_use]
+pub fn body_of<'a>(lines: &[&'a str], name: &str) -> Vec<&'a str> {
+    let defines = |line: &str| {
+        line.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && !line.trim_end().ends_with(';')
+            && line.contains('(')
+            && function_name(line) == Some(name)
+    };
+    let Some(start) = lines.iter().position(|line| defines(line)) else { return Vec::new() };
+    let rest = &lines[start..];
+    let end = rest.iter().skip(1).position(|line| {
+        line.starts_with('}') || line.starts_with(|c: char| c.is_alphabetic()) && line.contains('(')
+    });
+    rest[..end.map_or(rest.len(), |end| end + 2).min(rest.len())].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_are_sorted_so_that_they_are_found() {
+        assert!(KEYWORDS.is_sorted());
+    }
+
+    #[test]
+    fn includes_and_functions_are_named() {
+        assert_eq!(included("# include <support/check.h>"), Some("support/check.h"));
+        assert_eq!(included("#define include"), None);
+        assert_eq!(function_name("static int do_lookup(struct x *p, int n)"), Some("do_lookup"));
+        let text = ["int a (void)", "{", "  x;", "out:", "  y;", "}"];
+        assert_eq!(enclosing(&text, 4), Some("int a (void)"));
+        assert_eq!(body_of(&text, "a").len(), 0, "names of one letter are not looked for");
+    }
+
+    #[test]
+    fn a_body_ends_with_its_brace() {
+        let text = ["int one_f(int n)", "{", "  x();", "}", "", "int two_f(int n)", "{", "}"];
+        assert_eq!(body_of(&text, "one_f"), text[..4]);
+    }
+
+    #[test]
+    fn what_a_change_needs_is_new_to_it() {
+        let found =
+            needed(["  lock_it (ctx);", "  run (ctx);"].into_iter(), ["  run (ctx);"].into_iter());
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["lock_it"]);
+    }
+}

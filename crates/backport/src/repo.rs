@@ -1,0 +1,16 @@
+//! The half that asks a repository: everything here runs git, nothing here decides.
+
+pub mod blobs;
+pub mod branch;
+pub mod build;
+pub mod fix;
+pub mod index;
+pub mod out;
+pub mod port;
+pub mod prereq;
+pub mod record;
+pub mod run;
+pub mod scratch;
+pub mod steps;
+pub mod synthesis;
+pub mod verify;

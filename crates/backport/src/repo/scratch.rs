@@ -1,0 +1,139 @@
+//! A throw-away repository beside the user's.
+//!
+//! It borrows the user's objects and copies the names of their branches and tags, so that every
+//! command gives the same answer in either; what a run writes (merged trees, backports, work
+//! trees) goes here and ends with the run. The user's repository is only read.
+
+use ringfence_git::{Error, Repo};
+use std::io::ErrorKind::NotFound;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Part of every scratch directory's name, before the id of the process that owns it.
+const PREFIX: &str = "ringfence-backport-";
+
+/// The scratch directories of this process, for [`abandon`].
+static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// The process group of the build or test that runs, for [`abandon`]; 0 for none.
+pub(crate) static BUILD: AtomicU32 = AtomicU32::new(0);
+
+/// Ends what a run has started and removes what it has written: for a handler that ends the
+/// process when it is interrupted.
+pub fn abandon() {
+    let group = BUILD.swap(0, Ordering::SeqCst);
+    if group != 0 {
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status();
+    }
+    let live = LIVE.lock().map(|live| live.clone()).unwrap_or_default();
+    for dir in live {
+        // A git that still runs may write behind the first sweep.
+        for _ in 0..3 {
+            if std::fs::remove_dir_all(&dir).is_err_and(|error| error.kind() == NotFound) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Ok(mut live) = LIVE.lock() {
+            live.retain(|dir| dir != self.dir.path());
+        }
+    }
+}
+
+/// The throw-away repository; dropping it removes it.
+#[derive(Debug)]
+pub struct Scratch {
+    dir: TempDir,
+    repo: Repo,
+}
+
+/// Why there is no scratch repository.
+#[derive(Debug, thiserror::Error)]
+pub enum ScratchError {
+    /// Git refused.
+    #[error(transparent)]
+    Git(#[from] Error),
+    /// The disk refused.
+    #[error("cannot make a scratch repository: {0}")]
+    Disk(#[from] std::io::Error),
+}
+
+impl Scratch {
+    /// Makes one for `user` in the system's directory for temporary files, and removes those that
+    /// killed runs have left there.
+    ///
+    /// # Errors
+    ///
+    /// When the disk or git refuses.
+    pub fn new(user: &Repo) -> Result<Scratch, ScratchError> {
+        sweep(&std::env::temp_dir());
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let dir = tempfile::Builder::new().prefix(&prefix).tempdir()?;
+        if let Ok(mut live) = LIVE.lock() {
+            live.push(dir.path().to_owned());
+        }
+        let objects = user.run(["rev-parse", "--path-format=absolute", "--git-path", "objects"])?;
+        let format = user.run(["rev-parse", "--show-object-format"])?;
+        let path = dir.path().join("repo.git");
+        let format = format!("--object-format={}", format.trim());
+        let path_text = path.display().to_string();
+        user.run(["init", "--quiet", "--bare", "--template=", &format, &path_text])?;
+        std::fs::create_dir_all(path.join("objects/info"))?;
+        std::fs::write(path.join("objects/info/alternates"), objects)?;
+        std::fs::write(path.join("packed-refs"), refs(user)?)?;
+        let repo = Repo::open(&path)?;
+        // Nothing here has to survive a power cut, and a build cannot wake the housekeeping.
+        for (key, value) in
+            [("core.fsync", "none"), ("gc.auto", "0"), ("maintenance.auto", "false")]
+        {
+            repo.run(["config", key, value])?;
+        }
+        // Git's own default, said aloud: an answer may not depend on a setting of the user.
+        repo.run(["config", "merge.renameLimit", "7000"])?;
+        repo.run(["config", "merge.conflictStyle", "merge"])?;
+        Ok(Scratch { dir, repo })
+    }
+
+    /// The repository.
+    #[must_use]
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// The directory that holds it and everything else the run writes.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+/// The user's refs in the form of a `packed-refs` file.
+fn refs(user: &Repo) -> Result<String, Error> {
+    let format =
+        "--format=%(objectname) %(refname)%(if)%(*objectname)%(then)%0a^%(*objectname)%(end)";
+    let list = user.run(["for-each-ref", format])?;
+    Ok(format!("# pack-refs with: peeled fully-peeled sorted \n{list}"))
+}
+
+/// Removes the scratch directories of processes that are no more.
+fn sweep(temp: &Path) {
+    let Ok(entries) = std::fs::read_dir(temp) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-'));
+        let Some((pid, _)) = owner else { continue };
+        let alive = !Path::new("/proc/self").exists() || Path::new("/proc").join(pid).exists();
+        if pid.parse::<u32>().is_ok() && !alive {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}

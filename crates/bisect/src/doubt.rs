@@ -1,0 +1,113 @@
+//! Doubt in the one assumption the search makes: that the rate is the same everywhere.
+//!
+//! Where runs show that the rate differs between revisions, it may as well have fallen at the very
+//! commit that looks guilty, and all older silence would mean little. The chance of that is worked
+//! out from every silent run that would have to be explained, and taken off the confidence.
+
+use crate::choose::Probe;
+use crate::history::Node;
+use crate::rates::{Fired, differing, runs_to_rule_out, silent_at_any_rate};
+use crate::search::{Class, Mode, Search, Sense};
+
+/// A rate that changes along the history.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Drift {
+    /// The probability that the rate differs between revisions that have the bug.
+    pub probability: f64,
+    /// The probability, if it does, that it fell at the likeliest suspect and the true culprit
+    /// lies beyond.
+    pub beyond: f64,
+}
+
+impl Search {
+    /// How far the rate is seen to change, and what that means for the likeliest suspect.
+    #[must_use]
+    pub fn drift(&self) -> Drift {
+        let (top, _) = self.top();
+        let Some(guilty) = self.classes.iter().find(|class| class.members.contains(top)) else {
+            return Drift { probability: 0.0, beyond: 0.0 };
+        };
+        let builds: Vec<Fired> = self
+            .units
+            .iter()
+            .zip(&guilty.bug_in)
+            .filter(|(unit, bug)| **bug && unit.tally.ok + unit.tally.hit > 0)
+            .map(|(unit, _)| unit.tally.fired())
+            .collect();
+        let odds: f64 = self.beyond(guilty).map(|(_, odds)| odds).sum();
+        Drift { probability: differing(&builds), beyond: odds / (1.0 + odds) }
+    }
+
+    /// For each class that might be guilty instead if the rate fell at `guilty`, the odds of that.
+    fn beyond<'a>(&'a self, guilty: &'a Class) -> impl Iterator<Item = (&'a Class, f64)> {
+        let suspects = self.history.suspects() as f64;
+        let sides = move |class: &Class| {
+            // The runs that would have to be silent by a low rate; a hit among them, or a silent
+            // side that fires, is not explained that way.
+            let mut silent = 0;
+            for (at, unit) in self.units.iter().enumerate() {
+                match (guilty.bug_in[at], class.bug_in[at]) {
+                    (false, true) if unit.tally.hit == 0 => silent += unit.tally.ok,
+                    (false, true) => {}
+                    (true, false) if unit.tally.hit > 0 => return None,
+                    _ => {}
+                }
+            }
+            Some(silent)
+        };
+        self.classes.iter().filter_map(move |class| {
+            if std::ptr::eq(class, guilty) || class.size == 0 {
+                return None;
+            }
+            let silent = sides(class)?;
+            Some((class, class.size as f64 / suspects * silent_at_any_rate(silent)))
+        })
+    }
+
+    /// The probability of the likeliest suspect with all doubt taken off.
+    #[must_use]
+    pub fn confidence(&self) -> f64 {
+        let drift = self.drift();
+        self.top().1 * (1.0 - drift.probability * drift.beyond)
+    }
+
+    /// Every suspect's probability, doubt in the rate included.
+    #[must_use]
+    pub fn posterior_with_doubt(&self) -> Vec<f64> {
+        let mut all = self.posterior();
+        let drift = self.drift();
+        let (top, _) = self.top();
+        let Some(guilty) = self.classes.iter().find(|class| class.members.contains(top)) else {
+            return all;
+        };
+        let moved = drift.probability * drift.beyond;
+        all.iter_mut().for_each(|part| *part *= 1.0 - moved);
+        let odds: f64 = self.beyond(guilty).map(|(_, odds)| odds).sum();
+        for (class, part) in self.beyond(guilty) {
+            for member in class.members.iter() {
+                all[member] += moved * part / odds / class.size as f64;
+            }
+        }
+        all
+    }
+
+    /// How many more silent runs beside the likeliest suspect would settle the doubt.
+    #[must_use]
+    pub fn runs_to_settle(&self) -> u32 {
+        let drift = self.drift();
+        let allowed = (1.0 - self.config.confidence) / 2.0 / drift.probability.max(1e-9);
+        runs_to_rule_out(allowed.min(1.0))
+    }
+
+    /// The step against doubt: more runs of the sound neighbours of `suspect`.
+    pub(crate) fn against_doubt(&self, suspect: Node) -> Vec<Probe> {
+        let neighbours: Vec<Node> = match self.config.sense {
+            Sense::Introduced => self.history.parents(suspect).to_vec(),
+            Sense::Mended => vec![suspect],
+        };
+        let testable = neighbours.into_iter().filter(|node| !self.skipped.contains(node));
+        let least = testable.min_by_key(|node| self.tally(*node).ok);
+        let runs = if self.config.mode == Mode::Frugal { 1 } else { self.config.batch };
+        least.map(|node| Probe { node, runs }).into_iter().collect()
+    }
+}

@@ -1,0 +1,143 @@
+//! One step after another: the first checks, the search, the proof at the end.
+
+use crate::choose::{Probe, choose};
+use crate::history::Node;
+use crate::search::{Mode, Search, Sense};
+
+/// What to do next. The simulator and the command both do exactly what this says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Test these revisions; all of them can run at once.
+    Test(Vec<Probe>),
+    /// The search is over.
+    Done(End),
+}
+
+/// How a search ends.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// This commit did it; it and its parents were tested again.
+    Culprit {
+        /// The commit.
+        node: Node,
+        /// Its probability.
+        confidence: f64,
+    },
+    /// No commit reached the confidence asked for.
+    Undecided(Why),
+    /// The failing end never failed.
+    NeverFails,
+    /// The end that should be sound fails too.
+    FailsEverywhere,
+}
+
+/// Why no commit could be named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The revisions that would tell cannot be tested.
+    Untestable,
+    /// The runs allowed are used up.
+    OutOfRuns,
+}
+
+/// From this probability on the likeliest suspect is put to the proof: runs that the proof needs
+/// anyway also teach the rate, which makes what is left cheaper.
+const LIKELY: f64 = 0.85;
+
+impl Search {
+    /// The next step. The only place that decides what is tested, when to stop and what to claim.
+    #[must_use]
+    pub fn next(&self) -> Step {
+        if let Some(step) = self.first_checks() {
+            return step;
+        }
+        if self.everywhere() >= self.config.confidence {
+            return Step::Done(End::FailsEverywhere);
+        }
+        let (node, belief) = self.top();
+        let spent = self.runs() >= self.config.max_runs;
+        if belief >= self.config.confidence {
+            let confidence = self.confidence();
+            let mut proof = self.proof(node);
+            if proof.is_empty() && confidence < self.config.confidence {
+                proof = self.against_doubt(node);
+            }
+            return match proof.is_empty() {
+                true if confidence < self.config.confidence => {
+                    Step::Done(End::Undecided(Why::Untestable))
+                }
+                true => Step::Done(End::Culprit { node, confidence }),
+                false if spent => Step::Done(End::Undecided(Why::OutOfRuns)),
+                false => Step::Test(proof),
+            };
+        }
+        if self.inseparable().is_some() {
+            return Step::Done(End::Undecided(Why::Untestable));
+        }
+        if spent {
+            return Step::Done(End::Undecided(Why::OutOfRuns));
+        }
+        if belief >= LIKELY {
+            let proof = self.proof(node);
+            if !proof.is_empty() {
+                return Step::Test(proof);
+            }
+        }
+        match choose(self) {
+            Some(probes) => Step::Test(probes),
+            None => Step::Done(End::Undecided(Why::Untestable)),
+        }
+    }
+
+    /// The failing end must fail, and the sound end must not, before anything between is tested.
+    fn first_checks(&self) -> Option<Step> {
+        let failing = self.tally(self.failing_end());
+        let usable = failing.ok + failing.hit + failing.other;
+        let patience = 5 * self.config.first_runs;
+        if usable < self.config.first_runs || (failing.hit == 0 && usable < patience) {
+            if failing.lost >= patience {
+                return Some(Step::Done(End::Undecided(Why::Untestable)));
+            }
+            let left = self.config.first_runs.saturating_sub(usable);
+            let runs = if left == 0 { self.config.batch } else { left.min(self.config.batch) };
+            return Some(Step::Test(vec![Probe { node: self.failing_end(), runs }]));
+        }
+        if failing.hit == 0 {
+            return Some(Step::Done(End::NeverFails));
+        }
+        let sound = self.tally(self.sound_end());
+        let enough = match self.config.mode {
+            Mode::Clock => self.config.batch,
+            Mode::Frugal => 2,
+        };
+        let left = enough.saturating_sub(sound.runs());
+        (left > 0).then(|| Step::Test(vec![Probe { node: self.sound_end(), runs: left }]))
+    }
+
+    /// What must be tested again before `culprit` is named: itself and its parents must each have
+    /// shown their side in two separate rounds.
+    fn proof(&self, culprit: Node) -> Vec<Probe> {
+        let parents = self.history.parents(culprit).iter().copied();
+        let introduced = self.config.sense == Sense::Introduced;
+        let sides = parents.map(|node| (node, !introduced)).chain([(culprit, introduced)]);
+        let lacking: Vec<Node> = sides
+            .filter(|&(node, fails)| !self.skipped.contains(&node) && !self.shown(node, fails))
+            .map(|(node, _)| node)
+            .collect();
+        if self.config.mode == Mode::Frugal {
+            return lacking.into_iter().take(1).map(|node| Probe { node, runs: 1 }).collect();
+        }
+        let share = |at: usize| {
+            let (batch, among) = (self.config.batch as usize, lacking.len());
+            u32::try_from(batch / among + usize::from(at < batch % among)).unwrap_or(1).max(1)
+        };
+        lacking.iter().enumerate().map(|(at, &node)| Probe { node, runs: share(at) }).collect()
+    }
+
+    fn shown(&self, node: Node, fails: bool) -> bool {
+        self.unit_of[node].is_some_and(|unit| {
+            let unit = &self.units[unit];
+            if fails { unit.rounds_hit >= 2 } else { unit.rounds >= 2 }
+        })
+    }
+}

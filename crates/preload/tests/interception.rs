@@ -1,0 +1,115 @@
+//! Unmodified C programs under the preload, by every tier.
+
+mod common;
+
+use common::{Run, compile};
+
+/// Whether this kernel has syscall user dispatch in its inclusive mode, as the library finds out.
+fn dispatch_works() -> bool {
+    ringfence_runtime::Probe::run().dispatch
+}
+
+#[test]
+fn every_form_of_call_site() {
+    for options in [&["-fPIE", "-pie"][..], &["-fno-pie", "-no-pie"], &["-O0"], &["-O3"]] {
+        let program = compile("sites", options);
+        let traps = if dispatch_works() { "traps" } else { "" };
+        Run::default().arg(traps).succeeds(&program);
+        Run::default().arg(traps).fixed().succeeds(&program);
+        Run::tier("patch").succeeds(&program);
+        if dispatch_works() {
+            Run::tier("dispatch").arg("traps").succeeds(&program);
+        }
+    }
+    Run::tier("filter").arg("traps").succeeds(&compile("sites", &["-fPIE", "-pie"]));
+}
+
+#[test]
+fn a_call_keeps_what_a_system_call_keeps() {
+    let program = compile("registers", &["-mavx"]);
+    for tier in ["patch", "filter"] {
+        Run::tier(tier).succeeds(&program);
+    }
+    if dispatch_works() {
+        Run::tier("dispatch").succeeds(&program);
+    }
+}
+
+#[test]
+fn libraries_and_threads_that_come_later() {
+    let library = compile("late", &["-shared", "-fPIC"]);
+    let program = compile("loading", &["-pthread"]);
+    let library = library.to_str().unwrap();
+    Run::default().arg(library).succeeds(&program);
+    Run::tier("patch").arg(library).fixed().succeeds(&program);
+}
+
+#[test]
+fn children_of_every_kind() {
+    let program = compile("children", &[]);
+    Run::default().succeeds(&program);
+    // Left alone, a program gets what the kernel says: EPERM here.
+    Run::default().arg("1").env("RINGFENCE_CHILDREN", "leave").succeeds(&program);
+    Run::tier("filter").succeeds(&program);
+    Run::tier("filter").arg("1").env("RINGFENCE_CHILDREN", "leave").succeeds(&program);
+    if dispatch_works() {
+        // A child of a bare clone is dispatched no more, and gets the kernel's answer.
+        Run::tier("dispatch").arg("9").arg("1").succeeds(&program);
+        let left = Run::tier("dispatch").env("RINGFENCE_CHILDREN", "leave");
+        left.arg("1").arg("1").fixed().succeeds(&program);
+    }
+}
+
+#[test]
+fn a_filter_is_not_used_where_it_would_meet_other_programs() {
+    for (program, run) in [
+        (compile("sites", &["-fno-pie", "-no-pie"]), Run::tier("filter")),
+        (compile("sites", &[]), Run::tier("filter").fixed()),
+    ] {
+        let (status, _, stderr) = run.env("RINGFENCE_LOG", "info").run(&program);
+        // The program's own check fails: the kernel answered. Nobody was killed.
+        assert_eq!(status.code(), Some(99), "{stderr}");
+        assert!(stderr.contains("addresses are fixed"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_program_with_its_own_sigsys() {
+    let program = compile("sigsys", &["-pthread"]);
+    for tier in ["auto", "filter"] {
+        Run::tier(tier).succeeds(&program);
+    }
+    if dispatch_works() {
+        Run::tier("dispatch").succeeds(&program);
+    }
+}
+
+#[test]
+fn a_handler_inside_the_engine_may_do_anything() {
+    let program = compile("handlers", &[]);
+    for what in ["return", "longjmp", "fork", "submit"] {
+        Run::default().arg(what).succeeds(&program);
+    }
+    let (status, _, stderr) = Run::default().arg("exit").run(&program);
+    assert_eq!(status.code(), Some(42), "{stderr}");
+}
+
+#[test]
+fn signals_that_come_all_the_time() {
+    let program = compile("storm", &["-pthread"]);
+    Run::default().succeeds(&program);
+    Run::tier("filter").succeeds(&program);
+}
+
+#[test]
+fn rings_among_other_descriptors() {
+    Run::default().succeeds(&compile("waiting", &[]));
+}
+
+#[test]
+fn an_unknown_setting_is_told_and_harms_nothing() {
+    let program = compile("sites", &[]);
+    let (status, stdout, stderr) = Run::default().env("RINGFENCE_LOG", "loud").run(&program);
+    assert!(status.success() && stdout == "ok\n", "{stderr}");
+    assert_eq!(stderr, "ringfence: RINGFENCE_LOG=loud is unknown; it may be error, info, debug\n");
+}
