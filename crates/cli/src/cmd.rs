@@ -3,6 +3,7 @@
 //! A new one is a file `cmd/NAME.rs` with `pub(crate) struct Args` (its doc comment is the help)
 //! and `pub(crate) fn run(Args) -> anyhow::Result<ExitCode>`, a `mod` line and a row here.
 
+mod bisect;
 mod completions;
 mod demo;
 mod doctor;
@@ -33,7 +34,7 @@ macro_rules! row {
 
 /// In the order of the help text.
 const COMMANDS: &[Row] =
-    &[row!(run), row!(doctor), row!(demo), row!(ops), row!(completions), row!(man)];
+    &[row!(run), row!(doctor), row!(demo), row!(bisect), row!(ops), row!(completions), row!(man)];
 
 /// The whole parser, for parsing, completions and man pages.
 pub(crate) fn cli() -> Command {
