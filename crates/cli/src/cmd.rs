@@ -5,6 +5,7 @@
 
 mod backport;
 mod bench;
+mod bisect;
 mod completions;
 mod demo;
 mod doctor;
@@ -47,6 +48,8 @@ const COMMANDS: &[Row] = &[
     row!(completions),
     row!(man),
 ];
+const COMMANDS: &[Row] =
+    &[row!(run), row!(doctor), row!(demo), row!(bisect), row!(ops), row!(completions), row!(man)];
 
 /// The whole parser, for parsing, completions and man pages.
 pub(crate) fn cli() -> Command {
