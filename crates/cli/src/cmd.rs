@@ -43,13 +43,12 @@ const COMMANDS: &[Row] = &[
     row!(ops),
     row!(bench),
     row!(report),
+    row!(bisect),
     row!(backport),
     // Shells and manuals.
     row!(completions),
     row!(man),
 ];
-const COMMANDS: &[Row] =
-    &[row!(run), row!(doctor), row!(demo), row!(bisect), row!(ops), row!(completions), row!(man)];
 
 /// The whole parser, for parsing, completions and man pages.
 pub(crate) fn cli() -> Command {
