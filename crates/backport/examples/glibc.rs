@@ -36,6 +36,8 @@ struct World {
     /// Each branch's name and its own commits, newest first.
     branches: Vec<(String, Vec<Oid>)>,
     pairs: Vec<Pair>,
+    /// The first parent of every commit of a pair.
+    parents: HashMap<Oid, Oid>,
 }
 
 fn main() -> ExitCode {
@@ -45,7 +47,11 @@ fn main() -> ExitCode {
     };
     let what = std::env::args().nth(1).unwrap_or_default();
     let run = || -> Result<()> {
-        let world = World::open(&PathBuf::from(dir))?;
+        let mut world = World::open(&PathBuf::from(dir))?;
+        if std::env::args().nth(2).as_deref() == Some("half") {
+            // A fixed half, chosen by the backport's name.
+            world.pairs.retain(|pair| pair.copy.to_string().as_bytes()[0] % 2 == 0);
+        }
         eprintln!("{} branches, {} pairs", world.branches.len(), world.pairs.len());
         match what.as_str() {
             "there" => world.there(),
@@ -78,31 +84,58 @@ impl World {
         let own: Vec<Oid> =
             branches.iter().flat_map(|(_, own): &(_, Vec<Oid>)| own).copied().collect();
         index.learn(&repo, &own, |done, all| eprintln!("index: {done} of {all}"))?;
-        let mut world = World { repo, index, branches, pairs: Vec::new() };
+        let mut world = World { repo, index, branches, pairs: Vec::new(), parents: HashMap::new() };
         world.find_pairs()?;
         let fixes: Vec<Oid> = world.pairs.iter().map(|pair| pair.fix).collect();
         world.index.learn(&world.repo, &fixes, |done, all| eprintln!("index: {done} of {all}"))?;
+        let ids: Vec<String> = world
+            .pairs
+            .iter()
+            .flat_map(|pair| [pair.fix.to_string(), pair.copy.to_string()])
+            .collect();
+        let args = ["rev-list", "--no-walk=unsorted", "--parents", "--stdin"];
+        let list = world.repo.run_with(args, (ids.join("\n") + "\n").as_bytes())?.text();
+        for line in list.lines() {
+            let mut names = line.split(' ').map(str::parse::<Oid>);
+            if let (Some(Ok(id)), Some(Ok(parent))) = (names.next(), names.next()) {
+                world.parents.insert(id, parent);
+            }
+        }
         Ok(world)
     }
 
     fn find_pairs(&mut self) -> Result<()> {
-        let mut names: HashMap<String, Option<Oid>> = HashMap::new();
-        let mut seen = HashSet::new();
+        let claims: HashSet<&str> = self
+            .branches
+            .iter()
+            .flat_map(|(_, own)| own)
+            .filter_map(|id| self.index.get(&id.to_string()))
+            .flat_map(|print| print.origins.iter().map(|claim| claim.id.as_str()))
+            .collect();
+        let claims: Vec<&str> = claims.into_iter().collect();
+        let asked: String = claims.iter().map(|id| format!("{id}^{{commit}}\n")).collect();
+        let args = ["cat-file", "--batch-check=%(objectname)", "--buffer"];
+        let answers = self.repo.run_with(args, asked.as_bytes())?.text();
+        // An unknown name is answered by `NAME missing`.
+        let names: HashMap<&str, Oid> = claims
+            .iter()
+            .zip(answers.lines())
+            .filter_map(|(claim, answer)| Some((*claim, answer.parse().ok()?)))
+            .collect();
+        let (mut seen, mut pairs) = (HashSet::new(), Vec::new());
         for (branch, (_, own)) in self.branches.iter().enumerate() {
             for copy in own {
                 let Some(print) = self.index.get(&copy.to_string()) else { continue };
                 for claim in &print.origins {
-                    let id = names
-                        .entry(claim.id.clone())
-                        .or_insert_with(|| self.repo.rev_parse(&claim.id).ok());
-                    if let Some(fix) = *id
+                    if let Some(fix) = names.get(claim.id.as_str())
                         && seen.insert(*copy)
                     {
-                        self.pairs.push(Pair { branch, copy: *copy, fix });
+                        pairs.push(Pair { branch, copy: *copy, fix: *fix });
                     }
                 }
             }
         }
+        self.pairs = pairs;
         Ok(())
     }
 

@@ -321,3 +321,39 @@ impl Replay {
         self.needed.push(Needed { hash: named.hash.clone(), runs: 20, why });
     }
 }
+
+impl std::fmt::Display for Replay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.named_culprit {
+            Some(hash) => writeln!(f, "named culprit: {hash}")?,
+            None => writeln!(f, "named culprit: none")?,
+        }
+        let word = if self.confirmed { "confirmed" } else { "not confirmed" };
+        writeln!(f, "confidence: {:.3}, {word}", self.confidence)?;
+        for reason in &self.reasons {
+            writeln!(f, "  {reason}")?;
+        }
+        writeln!(f, "titles of the bug: {}", self.family.join("; "))?;
+        if !self.other_titles.is_empty() {
+            writeln!(f, "other titles: {}", self.other_titles.join("; "))?;
+        }
+        writeln!(f, "rates:")?;
+        for tested in &self.revisions {
+            let name = tested.release.as_deref().unwrap_or_default();
+            let short = tested.hash.get(..12).unwrap_or(&tested.hash);
+            match tested.rate {
+                Some([rate, low, high]) => writeln!(
+                    f,
+                    "  {short} {name:<8} {:>3} of {:<3} {rate:.2} ({low:.2} to {high:.2})",
+                    tested.hit,
+                    tested.hit + tested.ok
+                )?,
+                None => writeln!(f, "  {short} {name:<8} nothing known")?,
+            }
+        }
+        for needed in &self.needed {
+            writeln!(f, "needed: {} more runs of {}: {}", needed.runs, needed.hash, needed.why)?;
+        }
+        Ok(())
+    }
+}

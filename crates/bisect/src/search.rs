@@ -85,7 +85,7 @@ impl Default for Config {
 }
 
 /// What runs of one revision came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
     /// Nothing happened.
     pub ok: u32,

@@ -60,6 +60,15 @@ pub(crate) fn read(
     }
 }
 
+/// A title from the first line that looks like the head of a failure's report.
+#[must_use]
+pub fn plain_title(output: &str) -> Option<String> {
+    const HEADS: [&str; 6] =
+        ["BUG: ", "WARNING: ", "kernel BUG ", "ERROR: ", "Kernel panic", "panicked at "];
+    let head = |line: &str| HEADS.iter().filter_map(|head| line.find(head)).min();
+    output.lines().find_map(|line| Some(line[head(line)?..].trim().to_owned()))
+}
+
 /// The failure that a last line `verdict: ...` marks as not the bug.
 fn marked(output: &str) -> Option<Verdict> {
     let last = output.lines().rev().find(|line| !line.trim().is_empty())?;

@@ -5,6 +5,7 @@
 
 mod backport;
 mod bench;
+mod bisect;
 mod completions;
 mod demo;
 mod doctor;
@@ -35,14 +36,14 @@ macro_rules! row {
 }
 
 /// In the order of the help text.
-const COMMANDS: &[Row] =
-    &[row!(run), row!(doctor), row!(demo), row!(bench), row!(completions), row!(man)];
 const COMMANDS: &[Row] = &[
     row!(run),
     row!(doctor),
     row!(demo),
     row!(ops),
+    row!(bench),
     row!(report),
+    row!(bisect),
     row!(backport),
     // Shells and manuals.
     row!(completions),

@@ -2,8 +2,8 @@
 //! on real locks.
 
 use ringfence_lockdep::{
-    Checked, Class, Condvar, Detail, Mode, Mutex, OnReport, RwLock, acquire_as, forget, held_count,
-    on_report, release_as, reports, std_sync,
+    Checked, Class, Condvar, Detail, Mode, Mutex, Off, On, OnReport, RwLock, Validation,
+    acquire_as, forget, held_count, on_report, release_as, reports, std_sync,
 };
 use std::panic::{AssertUnwindSafe, Location};
 use std::sync::PoisonError;
@@ -265,4 +265,34 @@ fn a_report_can_panic_before_the_lock_is_waited_for() {
         drop(guard);
     });
     assert_eq!(titles, [RECURSIVE]);
+}
+
+/// Code that is generic over the switch: the same with and without validation.
+struct Engine<V: Validation> {
+    outer: lock_api::Mutex<Checked<parking_lot::RawMutex, V>, u32>,
+    inner: Mutex<u32, V>,
+}
+
+impl<V: Validation> Engine<V> {
+    fn new() -> Engine<V> {
+        let raw = Checked::of(&A_CLASS, lock_api::RawMutex::INIT);
+        Engine { outer: lock_api::Mutex::from_raw(raw, 0), inner: Mutex::of(&B_CLASS, 0) }
+    }
+
+    fn both_ways(&self) {
+        {
+            let _outer = self.outer.lock();
+            *self.inner.lock() += 1;
+        }
+        let _inner = self.inner.lock();
+        *self.outer.lock() += 1;
+    }
+}
+
+#[test]
+fn the_switch_is_a_type() {
+    let validated = titles(|| Engine::<On>::new().both_ways());
+    assert_eq!(validated, [CIRCULAR]);
+    let plain = titles(|| Engine::<Off>::new().both_ways());
+    assert!(plain.is_empty(), "{plain:?}");
 }

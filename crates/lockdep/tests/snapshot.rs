@@ -1,7 +1,8 @@
 //! What was seen, as a graph, as a document of what is permitted, and as JSON.
 
 use ringfence_lockdep::{
-    Acquire, ClassKey, Mode, OnReport, Permitted, SIGNAL, Snapshot, Task, Validator, document,
+    Acquire, ClassKey, Detail, Mode, OnReport, Permitted, SIGNAL, Snapshot, Task, Validator,
+    document,
 };
 
 fn seen(work: impl FnOnce(&Validator, &Task, [ClassKey; 3])) -> Snapshot {
@@ -110,4 +111,34 @@ fn reports_as_json() {
     assert!(function.ends_with("reports_as_json"), "{function}");
     let edges = serde_json::to_value(validator.snapshot()).expect("serialises");
     assert_eq!(edges["classes"][0]["usage"], "+...");
+}
+
+/// The first class on the way that looks bad is open to readers only, whom a reader does not wait
+/// for; the proof has to go on to the one behind it.
+#[test]
+fn the_path_of_a_report_is_one_that_can_deadlock() {
+    let validator = Validator::new(OnReport::Collect);
+    let task = Task::new();
+    let [a, b, c] = ["a", "b", "c"].map(|name| validator.class(name));
+    let nest = |locks: &[(ClassKey, Mode)]| {
+        locks.iter().for_each(|&(lock, mode)| validator.acquire(&task, Acquire::new(lock, mode)));
+        locks.iter().rev().for_each(|&(lock, _)| validator.release(&task, lock, 0));
+    };
+    validator.block(&task, &SIGNAL);
+    nest(&[(a, Mode::Exclusive), (b, Mode::SharedRecursive)]);
+    nest(&[(b, Mode::Exclusive), (c, Mode::Exclusive)]);
+    validator.unblock(&task, &SIGNAL);
+    nest(&[(b, Mode::SharedRecursive)]);
+    nest(&[(c, Mode::Exclusive)]);
+    let entered = validator.enter(&task, &SIGNAL);
+    nest(&[(a, Mode::Exclusive)]);
+    validator.leave(&task, entered);
+    let reports = validator.reports();
+    let Detail::Inversion { chain, state, .. } = &reports[0].finding else {
+        panic!("{}", reports[0])
+    };
+    let names: Vec<_> = chain.iter().map(|link| link.class.name.as_str()).collect();
+    assert_eq!((names.as_slice(), state.as_str()), (["a", "b", "c"].as_slice(), "HARDIRQ"));
+    let kinds: Vec<_> = chain.iter().map(|link| link.kinds.as_str()).collect();
+    assert_eq!(kinds, ["", "ER", "EN"]);
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Run, compile};
+use ringfence_refusal::Answer;
 
 /// Whether this kernel has syscall user dispatch in its inclusive mode, as the library finds out.
 fn dispatch_works() -> bool {
@@ -25,6 +26,15 @@ fn every_form_of_call_site() {
 }
 
 #[test]
+fn a_refusal_of_any_kind_is_found_out_without_dying_of_it() {
+    let program = compile("sites", &[]);
+    for answer in [Answer::Errno(libc::ENOSYS), Answer::Trap, Answer::Kill] {
+        let run = Run::default().env("RINGFENCE_BACKEND", "auto").refused_by(answer);
+        run.succeeds(&program);
+    }
+}
+
+#[test]
 fn a_call_keeps_what_a_system_call_keeps() {
     let program = compile("registers", &["-mavx"]);
     for tier in ["patch", "filter"] {
@@ -42,6 +52,7 @@ fn libraries_and_threads_that_come_later() {
     let library = library.to_str().unwrap();
     Run::default().arg(library).succeeds(&program);
     Run::tier("patch").arg(library).fixed().succeeds(&program);
+    Run::default().arg(library).succeeds(&compile("reloading", &[]));
 }
 
 #[test]
@@ -104,6 +115,22 @@ fn signals_that_come_all_the_time() {
 #[test]
 fn rings_among_other_descriptors() {
     Run::default().succeeds(&compile("waiting", &[]));
+}
+
+#[test]
+fn forks_in_the_middle_of_changes() {
+    let library = compile("late", &["-shared", "-fPIC"]);
+    let program = compile("forking", &["-pthread"]);
+    Run::default().arg(library.to_str().unwrap()).succeeds(&program);
+}
+
+#[test]
+fn a_ring_let_go_of_is_released_in_parent_and_child() {
+    let (status, stdout, stderr) =
+        Run::default().env("RINGFENCE_STATS", "1").run(&compile("released", &[]));
+    assert!(status.success() && stdout == "ok\n", "{stderr}");
+    // The second is still there, the first is not.
+    assert!(stderr.contains("; rings 1,"), "{stderr}");
 }
 
 #[test]

@@ -22,37 +22,47 @@ pub(crate) struct Description {
 /// give it a title: what follows may be of another failure.
 pub(crate) fn describe(family: &'static Family, lines: &[&str], titled: usize) -> Description {
     let head = &lines[..titled];
-    let Some(fit) = best_fit(family, head) else {
-        return Description {
-            title: title::normalise(headline_text(family, head)),
-            alt_titles: Vec::new(),
-            corrupted: None,
-        };
-    };
-    let Some((compiled, mut holes, start)) = fit.form else {
-        return Description {
-            title: title::normalise(headline_text(family, head)),
-            alt_titles: Vec::new(),
-            corrupted: Some(Corruption::HeadlineOnly),
-        };
-    };
+    match best_fit(family, head) {
+        Fit::Form { compiled, holes, start } => by_form(compiled, holes, &head[start..], lines),
+        Fit::HeadlineOnly => by_headline(family, head, Some(Corruption::HeadlineOnly)),
+        Fit::Nothing => by_headline(family, head, None),
+    }
+}
+
+/// The headline itself is the title, from the family's words on.
+fn by_headline(family: &Family, head: &[&str], corrupted: Option<Corruption>) -> Description {
+    let title = head.iter().find_map(|line| line.find(family.words).map(|at| &line[at..]));
+    let title = title.unwrap_or_default();
+    let stamped = title::has_timestamp(title).then_some(Corruption::TimestampInTitle);
+    let corrupted = corrupted.or(stamped);
+    Description { title: title::normalise(title), alt_titles: Vec::new(), corrupted }
+}
+
+/// The report takes a known form: its body begins with `body`; `lines` are all it has.
+fn by_form(
+    compiled: &Compiled,
+    mut holes: Holes<'_>,
+    body: &[&str],
+    lines: &[&str],
+) -> Description {
+    let form = compiled.form;
     if compiled.trail.as_ref().is_some_and(|trail| trail.world == World::User) {
         // Messages of programs have any length, and the function has to find room.
         holes.iter_mut().for_each(|(_, held)| *held = shortened(held));
     }
-    let blame = compiled.trail.as_ref().map(|trail| trail::follow(trail, &head[start..]));
+    let blame = compiled.trail.as_ref().map(|trail| trail::follow(trail, body));
     let (culprits, clear) = blame.map_or((Vec::new(), true), |b| (b.culprits, b.clear));
-    let (title, alt_titles) = match compiled.form.frameless {
+    let (title, alt_titles) = match form.frameless {
         Some(template) if !clear => frameless(compiled, template, &holes, &culprits),
         _ => titles(compiled, &holes, &culprits),
     };
-    let corrupted = if !clear && compiled.form.frameless.is_none() {
+    let corrupted = if !clear && form.frameless.is_none() {
         Some(Corruption::NoFrame)
-    } else if compiled.form.whole == Whole::Never {
+    } else if form.whole == Whole::Never {
         Some(Corruption::BeginningLost)
     } else if title::has_timestamp(&title) {
         Some(Corruption::TimestampInTitle)
-    } else if compiled.form.whole == Whole::WithTrace {
+    } else if form.whole == Whole::WithTrace {
         missing_trace(lines)
     } else {
         None
@@ -66,37 +76,38 @@ pub(crate) fn describe(family: &'static Family, lines: &[&str], titled: usize) -
 /// What the holes of a form hold, by name.
 type Holes<'t> = Vec<(&'static str, &'t str)>;
 
-/// The earliest headline that fits forms of the family.
-struct Fit<'t> {
-    /// The first of these forms whose body is there, what its holes hold, and the line where the
-    /// report begins.
-    form: Option<(&'static Compiled, Holes<'t>, usize)>,
+/// What the earliest headline fits.
+enum Fit<'t> {
+    /// A form, the first one whose body is there: what its holes hold, and the line where the body
+    /// begins.
+    Form { compiled: &'static Compiled, holes: Holes<'t>, start: usize },
+    /// Forms whose bodies are not there.
+    HeadlineOnly,
+    /// No form at all.
+    Nothing,
 }
 
-fn best_fit<'t>(family: &'static Family, lines: &[&'t str]) -> Option<Fit<'t>> {
+fn best_fit<'t>(family: &'static Family, lines: &[&'t str]) -> Fit<'t> {
+    let forms = forms::of(family);
     let candidates = lines.iter().enumerate().filter(|(_, line)| line.contains(family.words));
     for (at, line) in candidates {
         // A task's name may hold line ends, so a headline may take several lines.
         let joined = lines[at..lines.len().min(at + HEADLINE_LINES)].join("\n");
-        work::add(joined.len() * forms::of(family).len());
-        let starts: Vec<(usize, &'static Compiled)> = forms::of(family)
-            .iter()
-            .filter_map(|compiled| Some((compiled.headline.read(&joined)?.start(), compiled)))
-            .collect();
-        let Some(earliest) = starts.iter().map(|(start, _)| *start).min() else { continue };
-        let fitting = starts.iter().filter(|(start, _)| *start == earliest);
-        let form = fitting
-            .filter_map(|(_, compiled)| {
-                if compiled.body.is_empty() {
-                    return Some((*compiled, headline_holes(compiled, line), at));
-                }
-                let (holes, start) = body_holes(&compiled.body, &lines[at..])?;
-                Some((*compiled, holes, at + start))
-            })
-            .next();
-        return Some(Fit { form });
+        work::add(joined.len() * forms.len());
+        let start_of = |compiled: &Compiled| compiled.headline.read(&joined).map(|it| it.start());
+        let starts: Vec<Option<usize>> = forms.iter().map(start_of).collect();
+        let Some(earliest) = starts.iter().flatten().min() else { continue };
+        let fitting = forms.iter().zip(&starts).filter(|(_, start)| **start == Some(*earliest));
+        let whole = fitting.map(|(compiled, _)| compiled).find_map(|compiled| {
+            let (holes, start) = match compiled.body.as_slice() {
+                [] => (headline_holes(compiled, line), 0),
+                body => body_holes(body, &lines[at..])?,
+            };
+            Some(Fit::Form { compiled, holes, start: at + start })
+        });
+        return whole.unwrap_or(Fit::HeadlineOnly);
     }
-    None
+    Fit::Nothing
 }
 
 /// A headline is looked for in this many lines.
@@ -208,12 +219,6 @@ fn pair(names: &[String]) -> String {
         return NOBODY.to_owned();
     }
     sorted.into_iter().collect::<Vec<_>>().join(" / ")
-}
-
-/// The headline as it stands, from the family's words on.
-fn headline_text<'t>(family: &Family, lines: &[&'t str]) -> &'t str {
-    let from_words = |line: &&'t str| line.find(family.words).map(|at| &line[at..]);
-    lines.iter().find_map(from_words).unwrap_or_default()
 }
 
 /// A stack trace begins within this many lines after the one that announces it.

@@ -3,6 +3,7 @@
 use crate::family::{Family, Within};
 use crate::line::{Context, Line};
 use crate::report::Corruption;
+use crate::signs::Headline;
 use crate::{Executor, Kind, Report, describe, title, work};
 use regex::Regex;
 use std::sync::{Arc, LazyLock};
@@ -70,11 +71,11 @@ impl Excerpt {
         self.context
     }
 
-    /// Takes a line after the headline; `family` is that of the failure it announces, if it does.
-    pub(crate) fn take(&mut self, line: &Arc<Line>, family: Option<&'static Family>) {
+    /// Takes a line after the headline, and what it announces, if it does.
+    pub(crate) fn take(&mut self, line: &Arc<Line>, headline: Option<Headline>) {
         work::add(1);
-        self.second |= match family {
-            Some(family) => family.within == Within::Starts,
+        self.second |= match headline {
+            Some(headline) => headline.within == Within::Starts,
             None => line.signs.foreign_trace,
         };
         if line.doubtful || !self.is_of_context(line) {

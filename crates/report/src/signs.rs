@@ -1,7 +1,7 @@
 //! What a line means for the log: whether it announces a failure, or says something else that
 //! matters. Nearly all lines say nothing of the sort, and one search finds that out.
 
-use crate::family::Family;
+use crate::family::{Family, Within};
 use crate::pattern::{self, Pattern};
 use crate::tables::FAMILIES;
 use crate::tables::marks::{
@@ -14,8 +14,8 @@ use std::sync::LazyLock;
 /// What a line means for the log.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Signs {
-    /// The family of the failure that the line announces.
-    pub(crate) family: Option<&'static Family>,
+    /// The failure that the line announces.
+    pub(crate) headline: Option<Headline>,
     /// A trace follows that belongs to no failure.
     pub(crate) foreign_trace: bool,
     /// The kernel panics.
@@ -32,6 +32,15 @@ pub(crate) struct Signs {
     pub(crate) console_lost: bool,
     /// What is in the log is not worth a look.
     pub(crate) suppress: bool,
+}
+
+/// What a line announces.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Headline {
+    /// The failure's family.
+    pub(crate) family: &'static Family,
+    /// What the line does within the report of another failure.
+    pub(crate) within: Within,
 }
 
 /// All patterns that signs are found with.
@@ -72,7 +81,7 @@ pub(crate) fn read(line: &str) -> Signs {
         return Signs::default();
     }
     Signs {
-        family: family(finder, line),
+        headline: headline(finder, line),
         foreign_trace: WITH_TRACE.iter().any(|words| line.contains(words)),
         panic: line.contains(PANIC),
         lock_order: line.contains(LOCK_ORDER),
@@ -84,9 +93,10 @@ pub(crate) fn read(line: &str) -> Signs {
     }
 }
 
-/// The family whose failure `line` announces. Where several do, the first of the table is meant:
-/// the table goes from the cause to what follows from it.
-fn family(finder: &Finder, line: &str) -> Option<&'static Family> {
+/// What `line` announces. Where several families' words are in it the first of the table is meant,
+/// for the table goes from the cause to what follows from it; but `Internal error: Oops - BUG: 0`
+/// goes on with a report, as its first words do.
+fn headline(finder: &Finder, line: &str) -> Option<Headline> {
     let announces = |(family, (only, except)): &(&'static Family, &(Option<Pattern>, Vec<_>))| {
         line.contains(family.words)
             && only.as_ref().is_none_or(|pattern| pattern.fits(line))
@@ -95,5 +105,8 @@ fn family(finder: &Finder, line: &str) -> Option<&'static Family> {
     if finder.quotes.iter().any(|pattern| pattern.fits(line)) {
         return None;
     }
-    FAMILIES.iter().zip(&finder.conditions).find(announces).map(|(family, _)| family)
+    let (family, _) = FAMILIES.iter().zip(&finder.conditions).find(announces)?;
+    let goes_on = |other: &&Family| other.within != Within::Starts && line.contains(other.words);
+    let within = FAMILIES.iter().find(goes_on).map_or(family.within, |other| other.within);
+    Some(Headline { family, within })
 }

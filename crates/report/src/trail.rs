@@ -95,8 +95,10 @@ impl<'w, 't> Walk<'w, 't> {
         if !matches!(self.steps[self.at], CompiledStep::Trace) {
             return;
         }
-        let ends = if is_user { self.begun && stack::ends(line) } else { trace::starts(line) };
-        if ends {
+        let ends = if is_user { stack::ends(line) } else { trace::starts(line) };
+        // A trail that begins with a trace has it announced first, where the log does that.
+        let is_over = if is_user { self.begun } else { self.begun || self.at > 0 };
+        if ends && is_over {
             return self.enter(self.at + 1);
         }
         if let Some(frame) = self.steps.get(self.at + 1).and_then(|next| next.find(line)) {
@@ -109,6 +111,7 @@ impl<'w, 't> Walk<'w, 't> {
             return self.keep(frame.map(Cow::Owned));
         }
         for frame in trace::frames(line) {
+            self.begun = true;
             self.keep(Some(trace::demangle(frame)));
         }
     }

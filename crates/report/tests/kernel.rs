@@ -83,6 +83,15 @@ fn the_panic_that_follows_from_a_failure_is_no_failure_of_its_own() {
 }
 
 #[test]
+fn one_failure_told_step_by_step_is_one() {
+    let report = only(
+        "kernel BUG at mm/slub.c:5893!\nInternal error: Oops - BUG: 0 [#1] PREEMPT SMP\n\
+         pc : create_it+0x258/0x260 mm/slub.c:5950\nCall trace:\n f+0x1/0x2\n g+0x1/0x2\n",
+    );
+    assert_eq!(report.title, "kernel BUG in create_it");
+}
+
+#[test]
 fn a_stall_is_named_after_what_the_interrupt_interrupted() {
     let report = only(&task(
         "rcu: INFO: rcu_preempt self-detected stall on CPU\n\
@@ -94,6 +103,26 @@ fn a_stall_is_named_after_what_the_interrupt_interrupted() {
     assert_eq!(report.title, "INFO: rcu detected stall in my_ioctl");
     assert_eq!(report.alt_titles, ["stall in my_ioctl"]);
     assert_eq!(report.kind, Kind::Hang);
+}
+
+#[test]
+fn a_headline_may_be_repeated_for_inlined_functions() {
+    let report = only(
+        "BUG: KASAN: use-after-free in atomic_read include/linux/atomic.h:26 [inline]\n\
+         BUG: KASAN: use-after-free in sco_chan_del+0xe6/0x430 net/bluetooth/sco.c:180\n\
+         Write of size 4 at addr ffff8881d8f4c9c0 by task kworker/1:2/123\n\
+         Call Trace:\n __dump_stack lib/dump_stack.c:77 [inline]\n\
+         sco_chan_del+0xe6/0x430 net/bluetooth/sco.c:180\n\
+         sco_conn_del+0x1/0x2 net/bluetooth/sco.c:18\n",
+    );
+    assert_eq!(report.title, "KASAN: use-after-free Write in sco_chan_del");
+    let report = only(
+        "WARNING: CPU: 0 PID: 12 at a/b.c:1 helper a/b.h:1 [inline]\n\
+         WARNING: CPU: 0 PID: 12 at a/b.c:1 outer+0x1/0x2 a/b.c:1\n\
+         RIP: 0010:helper a/b.h:1 [inline]\nRIP: 0010:outer+0x1/0x2 a/b.c:1\n\
+         Call Trace:\n f+0x1/0x2\n g+0x1/0x2\n",
+    );
+    assert_eq!(report.title, "WARNING in outer");
 }
 
 #[test]

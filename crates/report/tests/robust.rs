@@ -107,7 +107,7 @@ const LOGS: &[&str] = &[
 
 /// How many logs are tried; the variable asks for more.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(200)
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(120)
 }
 
 fn read(log: &[u8], step: usize) -> Vec<Report> {

@@ -1,13 +1,16 @@
 //! What happens when, from the start of the process to each loaded object.
 
 use crate::config::{self, Backend, Log, Tier};
+use crate::lock::ForkLock;
 use crate::objects::{self, Object};
+use crate::patch::Sealed;
 use crate::probe::{self, Kernel};
-use crate::scan::{Found, scan};
+use crate::scan::{Found, Site, scan};
 use crate::trap::{self, Means, Request};
+use crate::window::Inside;
 use crate::{backend, entry, got, loader, patch, process, real, signal};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Whether calls are intercepted.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
@@ -24,15 +27,30 @@ static CLOSES_SEEN: AtomicBool = AtomicBool::new(false);
 /// The preload's own path, where children are to get it too.
 static LIBRARY: OnceLock<Vec<u8>> = OnceLock::new();
 
+/// An object that has been scanned.
+#[derive(Debug)]
+struct SeenObject {
+    start: u64,
+    name: String,
+    stubs: Option<Sealed>,
+}
+
+impl SeenObject {
+    fn is(&self, object: &Object) -> bool {
+        object.start == self.start && object.name == self.name
+    }
+}
+
 /// Objects that have been scanned, and how many the loader had loaded by then.
 #[derive(Debug)]
 struct Seen {
-    objects: Vec<(u64, String)>,
+    objects: Vec<SeenObject>,
     loaded_ever: u64,
     means: Option<Option<Means>>,
 }
 
-static SEEN: Mutex<Seen> = Mutex::new(Seen { objects: Vec::new(), loaded_ever: 0, means: None });
+static SEEN: ForkLock<Seen> =
+    ForkLock::new(Seen { objects: Vec::new(), loaded_ever: 0, means: None });
 
 /// Whether calls are intercepted.
 #[inline]
@@ -116,30 +134,37 @@ pub(crate) fn objects_changed() {
     if !active() || (config::get().tier <= Tier::Symbols && !rewrites()) {
         return;
     }
-    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    // A handler that forks must not find this thread with the lock.
+    let _inside = Inside::enter();
+    let mut seen = SEEN.lock();
     let objects = objects::list();
     seen.loaded_ever = objects::loaded_ever();
-    seen.objects.retain(|(start, name)| {
-        objects.iter().any(|object| object.start == *start && object.name == *name)
-    });
-    for object in &objects {
-        let known =
-            seen.objects.iter().any(|(start, name)| object.start == *start && object.name == *name);
-        if !known {
-            seen.objects.push((object.start, object.name.clone()));
-            if is_exempt(object) {
-                continue;
-            }
-            if rewrites() {
-                let count = got::rewrite(object);
-                config::log(Log::Debug, || format!("{}: {count} addresses", object.name));
-            }
-            if config::get().tier > Tier::Symbols {
-                intercept(object, &mut seen.means);
-            }
+    // What is gone leaves its stubs, to which nothing leads any more.
+    let gone = |known: &mut SeenObject| !objects.iter().any(|object| known.is(object));
+    for known in seen.objects.extract_if(.., gone) {
+        if let Some(stubs) = known.stubs {
+            stubs.free();
         }
     }
+    for object in &objects {
+        if seen.objects.iter().any(|known| known.is(object)) {
+            continue;
+        }
+        let stubs = if is_exempt(object) { None } else { take_over(object, &mut seen.means) };
+        let (start, name) = (object.start, object.name.clone());
+        seen.objects.push(SeenObject { start, name, stubs });
+    }
     backend::trust_closes(closes_are_seen());
+}
+
+/// Before a fork: nobody is in the middle of a change.
+pub(crate) fn hold() {
+    SEEN.hold();
+}
+
+/// After it, in parent and child.
+pub(crate) fn release() {
+    SEEN.release();
 }
 
 /// Objects whose calls are left alone: libc's own, which are none of io_uring's, the kernel's, ours,
@@ -158,8 +183,17 @@ fn is_exempt(object: &Object) -> bool {
     own || LIBC.iter().any(|name| object.file_name().starts_with(name))
 }
 
-/// Patches what can be patched of an object and has the rest trapped.
-fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
+/// Leads an object's calls to us, by all means that are allowed.
+fn take_over(object: &Object, means: &mut Option<Option<Means>>) -> Option<Sealed> {
+    if rewrites() {
+        let count = got::rewrite(object);
+        config::log(Log::Debug, || format!("{}: {count} addresses", object.name));
+    }
+    if config::get().tier > Tier::Symbols { intercept(object, means) } else { None }
+}
+
+/// Patches what can be patched of an object and has the rest trapped; returns the stubs.
+fn intercept(object: &Object, means: &mut Option<Option<Means>>) -> Option<Sealed> {
     let tier = config::get().tier;
     let mut found = Found::default();
     for segment in &object.code {
@@ -178,9 +212,9 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
     if ours {
         found.sites.retain(|site| site.certain && !probe::is_trial(site.call));
     }
-    let left = match tier {
-        _ if found.sites.is_empty() => Vec::new(),
-        Tier::Dispatch | Tier::Filter => found.sites.clone(),
+    let (stubs, left) = match tier {
+        _ if found.sites.is_empty() => (None, Vec::new()),
+        Tier::Dispatch | Tier::Filter => (None, found.sites.clone()),
         _ => patch::apply(object, &found.sites, entry::address()),
     };
     let patched = found.sites.len() - left.len();
@@ -204,15 +238,20 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) {
     if !ours {
         calls.extend(&found.suspects);
     }
-    if calls.is_empty() || tier <= Tier::Patch {
-        return;
+    if !calls.is_empty() && tier > Tier::Patch {
+        trap(&Request { object, calls, all: found.calls }, name, &left, means);
     }
-    let request = Request { object, calls, all: found.calls };
+    stubs
+}
+
+/// Has calls trapped that no jump can be put before.
+fn trap(request: &Request<'_>, name: &str, left: &[Site], means: &mut Option<Option<Means>>) {
+    let tier = config::get().tier;
     // A filter is for good, and may cost the program privileges: not on a mere suspicion.
     let certain = left.iter().any(|site| site.certain) || tier == Tier::Filter;
     let result = match *means.get_or_insert_with(choose_means) {
         Some(Means::Filter) if !certain => Err("no filter for what may be other calls".into()),
-        Some(means) => trap_with_fallback(&request, means, certain),
+        Some(means) => trap_with_fallback(request, means, certain),
         None => Err("neither syscall user dispatch nor a seccomp filter works here".into()),
     };
     match result {

@@ -34,6 +34,7 @@ mod got;
 pub mod hooks;
 mod init;
 mod loader;
+mod lock;
 mod objects;
 mod patch;
 mod probe;

@@ -143,7 +143,7 @@ pub(crate) fn listen(objects: &[Object]) -> bool {
         return false;
     };
     RECORD.store(record, Relaxed);
-    stubs.seal() && replace_page(page, &[(at, jump)])
+    stubs.seal().is_some() && replace_page(page, &[(at, jump)])
 }
 
 #[cfg(test)]

@@ -67,21 +67,34 @@ impl Stubs {
         Some(at)
     }
 
-    /// Makes the stubs executable, and no longer writable.
-    pub(crate) fn seal(self) -> bool {
+    /// Makes the stubs executable, and no longer writable; where they are, if that worked.
+    pub(crate) fn seal(self) -> Option<Sealed> {
         let prot = (libc::PROT_READ | libc::PROT_EXEC) as u64;
-        raw::call(libc::SYS_mprotect, [self.at, self.len, prot, 0, 0, 0]) == 0
+        let done = raw::call(libc::SYS_mprotect, [self.at, self.len, prot, 0, 0, 0]) == 0;
+        done.then_some(Sealed { at: self.at, len: self.len })
     }
 }
 
-/// Leads each of `sites` to `entry`, and returns those that could not be.
-pub(crate) fn apply(object: &Object, sites: &[Site], entry: u64) -> Vec<Site> {
-    let Some((stubs, edits, mut left)) = plan(object, sites, entry) else {
-        return sites.to_vec();
-    };
-    if !stubs.seal() {
-        return sites.to_vec();
+/// Stubs that are in use.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    at: u64,
+    len: u64,
+}
+
+impl Sealed {
+    /// Gives the memory back, when the object that leads there is gone.
+    pub(crate) fn free(self) {
+        raw::call(libc::SYS_munmap, [self.at, self.len, 0, 0, 0, 0]);
     }
+}
+
+/// Leads each of `sites` to `entry`; returns the stubs, and the sites that could not be led there.
+pub(crate) fn apply(object: &Object, sites: &[Site], entry: u64) -> (Option<Sealed>, Vec<Site>) {
+    let Some((stubs, edits, mut left)) = plan(object, sites, entry) else {
+        return (None, sites.to_vec());
+    };
+    let Some(sealed) = stubs.seal() else { return (None, sites.to_vec()) };
     let mut pages: BTreeMap<u64, Vec<(&Site, [u8; 5])>> = BTreeMap::new();
     for (site, jump) in edits {
         pages.entry(site.at() & !(PAGE - 1)).or_default().push((site, jump));
@@ -93,7 +106,7 @@ pub(crate) fn apply(object: &Object, sites: &[Site], entry: u64) -> Vec<Site> {
             left.extend(edits.iter().map(|(site, _)| (*site).clone()));
         }
     }
-    left
+    (Some(sealed), left)
 }
 
 type Plan<'a> = (Stubs, Vec<(&'a Site, [u8; 5])>, Vec<Site>);

@@ -1,7 +1,7 @@
 //! Fork, vfork and exec.
 #![expect(unsafe_code, reason = "vfork in assembly; a page that the kernel wipes at fork")]
 
-use crate::{backend, raw, thread, trap};
+use crate::{backend, hooks, init, raw, thread, trap};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicPtr, AtomicU32};
 
@@ -22,8 +22,9 @@ pub(crate) fn start() {
         unsafe { (*mark).store(1, Relaxed) };
         MARK.store(mark, Release);
     }
-    // SAFETY: the child's handler may run at any fork: it makes system calls and resets state.
-    unsafe { libc::pthread_atfork(None, None, Some(after_fork)) };
+    // SAFETY: the handlers may run at any fork: they take and release locks, make system calls and
+    // reset state.
+    unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(after_fork)) };
 }
 
 /// Whether this is a child of a fork that has not been noticed yet.
@@ -44,8 +45,22 @@ fn in_child(mark: &AtomicU32) {
     backend::fork_child();
 }
 
-/// Runs in the child of a fork that libc makes.
+/// Runs before a fork that libc makes.
+unsafe extern "C" fn before_fork() {
+    init::hold();
+    hooks::hold_watches();
+}
+
+/// Runs after it in the parent.
+unsafe extern "C" fn in_parent() {
+    hooks::release_watches();
+    init::release();
+}
+
+/// Runs after it in the child.
 unsafe extern "C" fn after_fork() {
+    hooks::release_watches();
+    init::release();
     notice_fork();
 }
 

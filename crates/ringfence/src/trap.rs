@@ -119,7 +119,7 @@ fn install_dispatch(request: &Request<'_>, first: u64, last: u64) -> Result<(), 
         let stub = stubs.push(&stub::pass(back)).ok_or("its stubs do not fit")?;
         passes.push(Pass { back, stub });
     }
-    if !stubs.seal() {
+    if stubs.seal().is_none() {
         return Err("the system forbids to make memory executable".into());
     }
     publish(|table| {

@@ -184,6 +184,9 @@ impl<H: Host> Ring<H> {
         if ready >= want {
             return Ok(());
         }
+        // The waker stands before anybody can be asked to use it: else a worker that is done before
+        // the first wait of a ring has nothing to signal, and the wait never ends.
+        self.epoll()?;
         let id = self.cq.lock().begin_wait(want, timeouts);
         self.waiting.fetch_add(1, Ordering::AcqRel);
         let result = self.wait_for(id, want, timeouts, limits);

@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 /// A running `git cat-file --batch`.
 #[derive(Debug)]
 pub struct Blobs {
+    repo: Repo,
     child: Child,
     ask: Option<ChildStdin>,
     answer: BufReader<ChildStdout>,
@@ -36,7 +37,7 @@ impl Blobs {
         let closed = || broken(std::io::ErrorKind::BrokenPipe.into());
         let ask = Some(child.stdin.take().ok_or_else(closed)?);
         let answer = BufReader::new(child.stdout.take().ok_or_else(closed)?);
-        Ok(Blobs { child, ask, answer })
+        Ok(Blobs { repo: repo.clone(), child, ask, answer })
     }
 
     /// The contents of an object by any name git knows, `REVISION:PATH` for a file; `None` when
@@ -44,11 +45,24 @@ impl Blobs {
     ///
     /// # Errors
     ///
-    /// When git ends early or the name holds a line break.
+    /// When git gives up, as it does at an object that is damaged or not there; the next question
+    /// goes to another git.
     pub fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         if name.contains('\n') {
             return Ok(None);
         }
+        self.put(name).or_else(|error| {
+            *self = Blobs::open(&self.repo)?;
+            let stderr = format!("{name} cannot be read ({error})");
+            Err(Error::Failed {
+                command: COMMAND.to_owned(),
+                status: "it ended".to_owned(),
+                stderr,
+            })
+        })
+    }
+
+    fn put(&mut self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         if let Some(ask) = &mut self.ask {
             ask.write_all(format!("{name}\n").as_bytes())
                 .and_then(|()| ask.flush())

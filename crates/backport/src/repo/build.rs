@@ -1,7 +1,7 @@
 //! Building and testing a tree, once per tree.
 
 use super::record::{Record, digest};
-use super::scratch::{BUILD, Scratch};
+use super::scratch::{BUILD, Scratch, halt_if_abandoned};
 use crate::facts::Run;
 use ringfence_git::{Error, Oid, Worktree};
 use std::os::unix::process::CommandExt;
@@ -97,6 +97,7 @@ pub fn run_in_tree(scratch: &Scratch, tree: Oid, command: &str) -> Result<(i32, 
         .map_err(start)?;
     BUILD.store(child.id(), Ordering::SeqCst);
     let status = child.wait();
+    halt_if_abandoned();
     BUILD.store(0, Ordering::SeqCst);
     let status = status.map_err(start)?;
     let output = std::fs::read(&log).map_err(start)?;

@@ -10,8 +10,8 @@ use super::prereq::{Found, Search};
 use super::record::Record;
 use super::scratch::{Scratch, ScratchError};
 use super::{steps, synthesis};
-use crate::danger::Sign;
-use crate::facts::{BackportPatch, Branch, Named};
+use crate::danger::{Danger, Sign};
+use crate::facts::{BackportPatch, Branch, Named, Statement};
 use crate::fingerprint::Fingerprint;
 use crate::presence::{Presence, is_beside_the_code};
 use crate::report::{Judged, Report};
@@ -117,8 +117,14 @@ pub fn run(
         needs,
         culprit: culprit.map(|(named, _)| named),
         since: None,
+        repaired: Vec::new(),
     };
     worker.learn(&branches, progress)?;
+    worker.look_for_repairs()?;
+    for (named, by) in &worker.repaired {
+        let text = format!("{} rewrites lines that it wrote.", named.cite());
+        steps.entry("3.3").or_default().push(Statement::shown(text, &[*by]));
+    }
     let mut judged: Vec<Judged> = Vec::new();
     for (name, tip) in &branches {
         progress(name);
@@ -254,6 +260,8 @@ struct Worker<'a> {
     culprit: Option<Named>,
     /// The oldest commit at which a branch left the fix's history.
     since: Option<String>,
+    /// Later upstream commits that rewrite lines of the fix, with their evidence.
+    repaired: Vec<(Named, usize)>,
 }
 
 impl Worker<'_> {
@@ -290,6 +298,38 @@ impl Worker<'_> {
         Ok(())
     }
 
+    /// Finds upstream's later commits on the fix's files that rewrite what the fix wrote.
+    fn look_for_repairs(&mut self) -> Result<(), Error> {
+        let Some(print) = self.index.get(&self.fix.fix.id).cloned() else { return Ok(()) };
+        let range = format!("{}..{}", self.fix.id, self.fix.trunk);
+        let until = format!("--until={}", print.authored + 366 * 86_400);
+        let mut args = vec!["rev-list", "--no-merges", &until, &range, "--"];
+        args.extend(
+            self.fix
+                .fix
+                .paths
+                .iter()
+                .filter(|path| !is_beside_the_code(path))
+                .take(16)
+                .map(String::as_str),
+        );
+        if args.last() == Some(&"--") {
+            return Ok(());
+        }
+        let (by, output) = self.record.git(&args)?;
+        let later: Vec<Oid> = output.text().lines().filter_map(|line| line.parse().ok()).collect();
+        self.index.learn(self.scratch.repo(), &later, |_, _| {})?;
+        for id in later {
+            if let Some(other) =
+                self.index.get(&id.to_string()).filter(|other| repairs(&print, other))
+            {
+                self.repaired
+                    .push((Named { id: other.id.clone(), subject: other.subject.clone() }, by));
+            }
+        }
+        Ok(())
+    }
+
     fn branch(&mut self, name: &str, tip: Oid) -> Result<Branch, Error> {
         match self.examine(name, tip) {
             // A damaged or partial repository costs the branches that need what is missing.
@@ -319,6 +359,15 @@ impl Worker<'_> {
         let Some(carried) = carried else { return Ok(facts) };
         if facts.no_change || matches!(facts.presence, Presence::Absent | Presence::Fixed) {
             return Ok(facts);
+        }
+        for (named, by) in &self.repaired {
+            let what = format!("{} rewrites lines of the fix upstream", named.cite());
+            facts.say(format!("Upstream's {} rewrites lines of the fix.", named.cite()), &[*by]);
+            facts.dangers.push(Danger {
+                sign: Sign::FollowUp,
+                path: self.fix.fix.paths[0].clone(),
+                what,
+            });
         }
         // What would be decided if the tree built and passed?
         let verdict = judge(&fix.fix, &facts).verdict;

@@ -9,7 +9,7 @@ use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -22,9 +22,21 @@ static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 /// The process group of the build or test that runs, for [`abandon`]; 0 for none.
 pub(crate) static BUILD: AtomicU32 = AtomicU32::new(0);
 
+/// Whether [`abandon`] has been called.
+static ABANDONED: AtomicBool = AtomicBool::new(false);
+
+/// Goes no further once the run is abandoned: what its killed build seems to say is not to be
+/// believed, and the process is about to end.
+pub(crate) fn halt_if_abandoned() {
+    while ABANDONED.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
+}
+
 /// Ends what a run has started and removes what it has written: for a handler that ends the
 /// process when it is interrupted.
 pub fn abandon() {
+    ABANDONED.store(true, Ordering::SeqCst);
     let group = BUILD.swap(0, Ordering::SeqCst);
     if group != 0 {
         let _ = Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status();

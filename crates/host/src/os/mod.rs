@@ -142,6 +142,7 @@ impl Host for Os {
 
     fn forked(&self) {
         THREAD_ID.set(0);
+        ring_memory::forked();
     }
 
     fn ring_memory(&self, size: u64) -> Result<RingMemory> {

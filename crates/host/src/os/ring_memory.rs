@@ -7,26 +7,42 @@
 use super::{Os, syscall};
 use crate::{RingMemory, calls};
 use ringfence_abi::{Errno, Result};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, Ordering};
 
-/// The process's inotify descriptor, and the process that made it.
-static INOTIFY: OnceLock<Option<i32>> = OnceLock::new();
+/// The process's inotify descriptor, or one of the two below.
+static INOTIFY: AtomicI32 = AtomicI32::new(NOT_MADE);
+const NOT_MADE: i32 = -2;
+const NONE: i32 = -1;
 
 /// What a file position is parked at: reads and writes of more than a byte then fail with EINVAL,
 /// as they do on a ring, while mmap works.
 const POSITION_PARKED: u64 = i64::MAX as u64 - 1;
 
 fn inotify() -> Option<i32> {
-    *INOTIFY.get_or_init(|| {
+    if INOTIFY.load(Ordering::Acquire) == NOT_MADE {
         let flags = libc::IN_NONBLOCK | libc::IN_CLOEXEC;
-        let fd = syscall(libc::SYS_inotify_init1, [flags as u64, 0, 0, 0, 0, 0]).ok()? as i32;
-        Some(calls::make_private(&Os, fd))
-    })
+        let made = syscall(libc::SYS_inotify_init1, [flags as u64, 0, 0, 0, 0, 0])
+            .map_or(NONE, |fd| calls::make_private(&Os, fd as i32));
+        let raced =
+            INOTIFY.compare_exchange(NOT_MADE, made, Ordering::AcqRel, Ordering::Acquire).is_err();
+        if raced && made != NONE {
+            let _ = calls::close(&Os, made);
+        }
+    }
+    release_fd()
 }
 
 /// The inotify descriptor, readable when a ring was released; for whoever waits on many things.
 pub(super) fn release_fd() -> Option<i32> {
-    INOTIFY.get().copied().flatten()
+    Some(INOTIFY.load(Ordering::Acquire)).filter(|&fd| fd >= 0)
+}
+
+/// In a forked child: the descriptor is the parent's, and would take the parent's events.
+pub(super) fn forked() {
+    let parents = INOTIFY.swap(NOT_MADE, Ordering::AcqRel);
+    if parents >= 0 {
+        let _ = calls::close(&Os, parents);
+    }
 }
 
 /// `/proc/self/fd/N`, with a NUL.

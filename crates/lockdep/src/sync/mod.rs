@@ -48,6 +48,9 @@ pub trait Validation: sealed::Sealed + Debug + Sized + 'static {
     /// Who owns a guard that may move.
     type Owner: Copy + Debug + Default + Send + Sync;
 
+    /// For a lock of which nothing is known: the place that takes it first stands for its class.
+    const UNKNOWN: Self::Map;
+
     /// For a lock of a declared class.
     fn map(class: &'static Class) -> Self::Map;
     /// For a lock whose class is the place that makes it.
@@ -131,6 +134,7 @@ impl Validation for On {
     type Map = Map;
     type Hold<'a> = Hold<'a>;
     type Owner = TaskId;
+    const UNKNOWN: Map = Map::unknown();
 
     fn map(class: &'static Class) -> Map {
         Map::declared(class)
@@ -195,6 +199,7 @@ impl Validation for Off {
     type Map = NoMap;
     type Hold<'a> = NoHold;
     type Owner = ();
+    const UNKNOWN: NoMap = NoMap;
 
     #[inline]
     fn map(_: &'static Class) -> NoMap {

@@ -37,6 +37,13 @@ impl<R> Checked<R, Off> {
     }
 }
 
+impl<R, V: Validation> Checked<R, V> {
+    /// A lock of `class`, for code that is generic over the switch.
+    pub fn of(class: &'static Class, raw: R) -> Checked<R, V> {
+        Checked { map: V::map(class), raw }
+    }
+}
+
 /// What every form of [`Checked`] does around the calls to its raw lock.
 ///
 /// A raw lock has no guard to put a hold into: the hold is forgotten when the lock is taken and
@@ -54,128 +61,122 @@ impl<R, V: Validation> Checked<R, V> {
     }
 }
 
-/// A lock made by `INIT` has no declared class: the place that takes it first stands for it.
-macro_rules! init {
-    ($switch:ty, $map:expr) => {
-        // SAFETY: every call goes to the raw lock, which keeps the promise of the trait; telling
-        // the validator neither locks nor unlocks it.
-        unsafe impl<R: RawMutex> RawMutex for Checked<R, $switch> {
-            const INIT: Self = Checked { map: $map, raw: R::INIT };
-            type GuardMarker = GuardNoSend;
+// SAFETY: every call goes to the raw lock, which keeps the promise of the trait; telling
+// the validator neither locks nor unlocks it.
+unsafe impl<R: RawMutex, V: Validation> RawMutex for Checked<R, V> {
+    /// Of no declared class: the place that takes it first stands for one.
+    const INIT: Self = Checked { map: V::UNKNOWN, raw: R::INIT };
+    type GuardMarker = GuardNoSend;
 
-            #[inline]
-            #[track_caller]
-            fn lock(&self) {
-                self.acquire(Mode::Exclusive, false, Location::caller());
-                self.raw.lock();
-            }
+    #[inline]
+    #[track_caller]
+    fn lock(&self) {
+        self.acquire(Mode::Exclusive, false, Location::caller());
+        self.raw.lock();
+    }
 
-            #[inline]
-            #[track_caller]
-            fn try_lock(&self) -> bool {
-                let locked = self.raw.try_lock();
-                if locked {
-                    self.acquire(Mode::Exclusive, true, Location::caller());
-                }
-                locked
-            }
-
-            #[inline]
-            #[track_caller]
-            unsafe fn unlock(&self) {
-                self.release(Location::caller());
-                // SAFETY: the caller holds this lock, and with it the raw one.
-                unsafe { self.raw.unlock() }
-            }
-
-            #[inline]
-            fn is_locked(&self) -> bool {
-                self.raw.is_locked()
-            }
+    #[inline]
+    #[track_caller]
+    fn try_lock(&self) -> bool {
+        let locked = self.raw.try_lock();
+        if locked {
+            self.acquire(Mode::Exclusive, true, Location::caller());
         }
+        locked
+    }
 
-        // SAFETY: as above.
-        unsafe impl<R: RawRwLock> RawRwLock for Checked<R, $switch> {
-            const INIT: Self = Checked { map: $map, raw: R::INIT };
-            type GuardMarker = GuardNoSend;
+    #[inline]
+    #[track_caller]
+    unsafe fn unlock(&self) {
+        self.release(Location::caller());
+        // SAFETY: the caller holds this lock, and with it the raw one.
+        unsafe { self.raw.unlock() }
+    }
 
-            #[inline]
-            #[track_caller]
-            fn lock_shared(&self) {
-                self.acquire(Mode::Shared, false, Location::caller());
-                self.raw.lock_shared();
-            }
-
-            #[inline]
-            #[track_caller]
-            fn try_lock_shared(&self) -> bool {
-                let locked = self.raw.try_lock_shared();
-                if locked {
-                    self.acquire(Mode::Shared, true, Location::caller());
-                }
-                locked
-            }
-
-            #[inline]
-            #[track_caller]
-            unsafe fn unlock_shared(&self) {
-                self.release(Location::caller());
-                // SAFETY: the caller holds this lock shared, and with it the raw one.
-                unsafe { self.raw.unlock_shared() }
-            }
-
-            #[inline]
-            #[track_caller]
-            fn lock_exclusive(&self) {
-                self.acquire(Mode::Exclusive, false, Location::caller());
-                self.raw.lock_exclusive();
-            }
-
-            #[inline]
-            #[track_caller]
-            fn try_lock_exclusive(&self) -> bool {
-                let locked = self.raw.try_lock_exclusive();
-                if locked {
-                    self.acquire(Mode::Exclusive, true, Location::caller());
-                }
-                locked
-            }
-
-            #[inline]
-            #[track_caller]
-            unsafe fn unlock_exclusive(&self) {
-                self.release(Location::caller());
-                // SAFETY: the caller holds this lock exclusively, and with it the raw one.
-                unsafe { self.raw.unlock_exclusive() }
-            }
-
-            #[inline]
-            fn is_locked(&self) -> bool {
-                self.raw.is_locked()
-            }
-        }
-
-        // SAFETY: as above.
-        unsafe impl<R: RawRwLockRecursive> RawRwLockRecursive for Checked<R, $switch> {
-            #[inline]
-            #[track_caller]
-            fn lock_shared_recursive(&self) {
-                self.acquire(Mode::SharedRecursive, false, Location::caller());
-                self.raw.lock_shared_recursive();
-            }
-
-            #[inline]
-            #[track_caller]
-            fn try_lock_shared_recursive(&self) -> bool {
-                let locked = self.raw.try_lock_shared_recursive();
-                if locked {
-                    self.acquire(Mode::SharedRecursive, true, Location::caller());
-                }
-                locked
-            }
-        }
-    };
+    #[inline]
+    fn is_locked(&self) -> bool {
+        self.raw.is_locked()
+    }
 }
 
-init!(On, Map::unknown());
-init!(Off, super::NoMap);
+// SAFETY: as above.
+unsafe impl<R: RawRwLock, V: Validation> RawRwLock for Checked<R, V> {
+    /// Of no declared class: the place that takes it first stands for one.
+    const INIT: Self = Checked { map: V::UNKNOWN, raw: R::INIT };
+    type GuardMarker = GuardNoSend;
+
+    #[inline]
+    #[track_caller]
+    fn lock_shared(&self) {
+        self.acquire(Mode::Shared, false, Location::caller());
+        self.raw.lock_shared();
+    }
+
+    #[inline]
+    #[track_caller]
+    fn try_lock_shared(&self) -> bool {
+        let locked = self.raw.try_lock_shared();
+        if locked {
+            self.acquire(Mode::Shared, true, Location::caller());
+        }
+        locked
+    }
+
+    #[inline]
+    #[track_caller]
+    unsafe fn unlock_shared(&self) {
+        self.release(Location::caller());
+        // SAFETY: the caller holds this lock shared, and with it the raw one.
+        unsafe { self.raw.unlock_shared() }
+    }
+
+    #[inline]
+    #[track_caller]
+    fn lock_exclusive(&self) {
+        self.acquire(Mode::Exclusive, false, Location::caller());
+        self.raw.lock_exclusive();
+    }
+
+    #[inline]
+    #[track_caller]
+    fn try_lock_exclusive(&self) -> bool {
+        let locked = self.raw.try_lock_exclusive();
+        if locked {
+            self.acquire(Mode::Exclusive, true, Location::caller());
+        }
+        locked
+    }
+
+    #[inline]
+    #[track_caller]
+    unsafe fn unlock_exclusive(&self) {
+        self.release(Location::caller());
+        // SAFETY: the caller holds this lock exclusively, and with it the raw one.
+        unsafe { self.raw.unlock_exclusive() }
+    }
+
+    #[inline]
+    fn is_locked(&self) -> bool {
+        self.raw.is_locked()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl<R: RawRwLockRecursive, V: Validation> RawRwLockRecursive for Checked<R, V> {
+    #[inline]
+    #[track_caller]
+    fn lock_shared_recursive(&self) {
+        self.acquire(Mode::SharedRecursive, false, Location::caller());
+        self.raw.lock_shared_recursive();
+    }
+
+    #[inline]
+    #[track_caller]
+    fn try_lock_shared_recursive(&self) -> bool {
+        let locked = self.raw.try_lock_shared_recursive();
+        if locked {
+            self.acquire(Mode::SharedRecursive, true, Location::caller());
+        }
+        locked
+    }
+}

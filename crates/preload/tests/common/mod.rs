@@ -55,7 +55,7 @@ pub(crate) fn compile(name: &str, options: &[&str]) -> PathBuf {
 }
 
 /// How a program is run.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Run {
     /// Its arguments.
     pub(crate) args: Vec<String>,
@@ -63,11 +63,20 @@ pub(crate) struct Run {
     pub(crate) env: Vec<(&'static str, &'static str)>,
     /// Without address randomisation.
     pub(crate) fixed: bool,
+    /// How the kernel refuses.
+    pub(crate) answer: Answer,
+}
+
+impl Default for Run {
+    fn default() -> Run {
+        let env = vec![("RINGFENCE_BACKEND", "user")];
+        Run { args: Vec::new(), env, fixed: false, answer: Answer::Errno(libc::EPERM) }
+    }
 }
 
 impl Run {
     pub(crate) fn tier(tier: &'static str) -> Run {
-        Run { env: vec![("RINGFENCE_TIER", tier)], ..Run::default() }
+        Run::default().env("RINGFENCE_TIER", tier)
     }
 
     pub(crate) fn arg(mut self, arg: impl Into<String>) -> Run {
@@ -85,13 +94,18 @@ impl Run {
         self
     }
 
+    pub(crate) fn refused_by(mut self, answer: Answer) -> Run {
+        self.answer = answer;
+        self
+    }
+
     /// Runs a program under the refusal; its exit status, output and complaints.
     pub(crate) fn run(&self, program: &Path) -> (std::process::ExitStatus, String, String) {
         library();
         let (run, program) = (self.clone(), program.to_owned());
         // The filter holds for the thread that asks for it, and what it starts.
         std::thread::spawn(move || {
-            refuse_io_uring(Answer::Errno(1)).unwrap();
+            refuse_io_uring(run.answer).unwrap();
             run.here(&program)
         })
         .join()
@@ -101,7 +115,7 @@ impl Run {
     fn here(&self, program: &Path) -> (std::process::ExitStatus, String, String) {
         let mut command = Command::new(program);
         command.args(&self.args).env("LD_PRELOAD", library());
-        command.env("RINGFENCE_BACKEND", "user").envs(self.env.iter().copied());
+        command.envs(self.env.iter().copied());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         if self.fixed {
             // SAFETY: one system call between fork and exec.

@@ -2,15 +2,15 @@
 #![expect(unsafe_code, reason = "stands before libc's functions")]
 
 use super::signals::open_mask;
+use crate::lock::ForkLock;
 use crate::window::{Inside, from_program};
 use crate::{backend, raw, real};
 use libc::{c_int, epoll_event, fd_set, nfds_t, pollfd, sigset_t, timespec, timeval};
 use std::ffi::c_uint;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{PoisonError, RwLock};
 
 /// Which epoll descriptors watch which rings. Locked only while the thread is inside.
-static WATCHES: RwLock<Vec<(c_int, c_int)>> = RwLock::new(Vec::new());
+static WATCHES: ForkLock<Vec<(c_int, c_int)>> = ForkLock::new(Vec::new());
 
 /// How many watches there are, to pass quickly where there are none.
 static WATCH_COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -20,9 +20,19 @@ fn concerned() -> bool {
 }
 
 fn change_watches(change: impl FnOnce(&mut Vec<(c_int, c_int)>)) {
-    let mut watches = WATCHES.write().unwrap_or_else(PoisonError::into_inner);
+    let mut watches = WATCHES.lock();
     change(&mut watches);
     WATCH_COUNT.store(watches.len(), Relaxed);
+}
+
+/// Before a fork: nobody is in the middle of a change.
+pub(crate) fn hold_watches() {
+    WATCHES.hold();
+}
+
+/// After it, in parent and child.
+pub(crate) fn release_watches() {
+    WATCHES.release();
 }
 
 /// Forgets watches of descriptors that are being closed; the thread is inside.
@@ -39,7 +49,7 @@ fn attend_watched(epfd: c_int) {
         return;
     }
     let _inside = Inside::enter();
-    let watches = WATCHES.read().unwrap_or_else(PoisonError::into_inner);
+    let watches = WATCHES.lock();
     for &(ep, ring) in watches.iter() {
         if ep == epfd {
             backend::attend(ring);
