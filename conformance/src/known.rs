@@ -60,8 +60,6 @@ pub const KNOWN: &[(&str, &[&str])] = &[
     ("control data is passed on unread", &["lifetime::descriptor_cannot_be_sent"]),
     ("a request belongs to no thread: it completes", &["lifetime::thread_ends"]),
     ("a full submission queue polls as writable", &["poll::full_sq_is_not_writable"]),
-    ("what is no ring counts as no descriptor", &["register_misc::ring_descriptors"]),
-    ("wq_fd is not looked at", &["setup::attach_workers"]),
     ("the engine needs descriptors of its own", &["setup::descriptor_limit"]),
     ("a ring's memory is a sparse file", &["setup::mappings_that_name_nothing"]),
 ];
