@@ -32,6 +32,12 @@ struct Watched {
     generation: u32,
     /// It is in the epoll set, as far as we know.
     registered: bool,
+    /// A receive has emptied it, and no event has come since.
+    drained: bool,
+    /// Its end, or an error, has been told: that raises no second event.
+    ended: bool,
+    /// Whether it is a stream socket, once that was asked.
+    stream: Option<bool>,
 }
 
 /// The files that requests of a ring wait for, by descriptor.
@@ -96,7 +102,9 @@ impl<H: Host> Ring<H> {
         tried: bool,
     ) {
         let fd = req.file.fd();
-        if let Err(errno) = self.watch(sub, fd, tried) {
+        // The engine's own descriptors are closed without a word to this table.
+        let told = matches!(req.file, FileRef::Plain(_)) && self.trusts_closes();
+        if let Err(errno) = self.watch(sub, fd, tried, told) {
             return self.park_unpollable(sub, req, errno);
         }
         req.polled = true;
@@ -133,12 +141,41 @@ impl<H: Host> Ring<H> {
         }
     }
 
+    fn trusts_closes(&self) -> bool {
+        self.shared.trusts_closes.load(Ordering::Relaxed)
+    }
+
+    /// Whether a receive is in vain: the socket was emptied and nothing has come since.
+    pub(crate) fn is_drained(&self, sub: &Submit<H>, req: &Req<H>) -> bool {
+        let FileRef::Plain(fd) = req.file else { return false };
+        self.trusts_closes() && sub.polled.watched.get(&fd).is_some_and(|watched| watched.drained)
+    }
+
+    /// A receive came short. On a stream that means that the socket is empty, and that whatever
+    /// comes next raises an event, unless the end of the stream has been told already.
+    pub(crate) fn note_drained(
+        &self,
+        sub: &mut Submit<H>,
+        req: &Req<H>,
+        is_stream: impl FnOnce() -> bool,
+    ) {
+        let FileRef::Plain(fd) = req.file else { return };
+        if !self.trusts_closes() {
+            return;
+        }
+        if let Some(watched) = sub.polled.watched.get_mut(&fd)
+            && watched.registered
+            && !watched.ended
+        {
+            watched.drained = *watched.stream.get_or_insert_with(is_stream);
+        }
+    }
+
     /// Makes sure that `fd` is in the epoll set.
-    fn watch(&self, sub: &mut Submit<H>, fd: i32, tried: bool) -> Result<()> {
+    fn watch(&self, sub: &mut Submit<H>, fd: i32, tried: bool, trusted: bool) -> Result<()> {
         let epfd = self.epoll()?;
         let files = &mut sub.polled;
         let watched = files.watched.entry(fd).or_default();
-        let trusted = self.shared.trusts_closes.load(Ordering::Relaxed);
         if watched.registered && tried && trusted {
             return Ok(());
         }
@@ -160,6 +197,7 @@ impl<H: Host> Ring<H> {
             return result;
         }
         watched.registered = true;
+        watched.drained = false;
         watched.generation = files.generation;
         Ok(())
     }
@@ -184,6 +222,8 @@ impl<H: Host> Ring<H> {
             if watched.generation != generation {
                 continue;
             }
+            watched.drained = false;
+            watched.ended |= revents & (ALWAYS | libc::EPOLLRDHUP as u32) != 0;
             let mut waiting = std::mem::take(&mut watched.waiting);
             waiting.retain(|key| !self.let_go(sub, *key, revents));
             // Issuing happens after the scan, from the ready queue, so nobody was added since

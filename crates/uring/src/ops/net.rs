@@ -11,6 +11,7 @@ use ringfence_host::{Host, calls};
 
 const DONTWAIT: u32 = libc::MSG_DONTWAIT as u32;
 const WAITALL: u32 = libc::MSG_WAITALL as u32;
+const PEEK: u32 = libc::MSG_PEEK as u32;
 const NOSIGNAL: u32 = libc::MSG_NOSIGNAL as u32;
 pub(crate) const IN: u32 = libc::EPOLLIN as u32;
 pub(crate) const OUT: u32 = libc::EPOLLOUT as u32;
@@ -131,6 +132,9 @@ pub(crate) fn recv<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         return Outcome::WaitUntried(IN);
     }
     loop {
+        if req.sqe.op_flags & DONTWAIT == 0 && cx.ring.is_drained(cx.sub, req) {
+            return Outcome::Wait(IN);
+        }
         if req.has(IOSQE_BUFFER_SELECT)
             && req.buffer.is_none()
             && let Err(errno) = kbuf::select(cx.sub, &cx.ring.host, req, req.sqe.len)
@@ -185,6 +189,8 @@ fn recv_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
                 if done {
                     if n > 0 && n == left {
                         note_non_empty(req, cx);
+                    } else if n > 0 && req.sqe.op_flags & PEEK == 0 {
+                        note_short(req, cx);
                     }
                     return Outcome::Done(req.done as i32);
                 }
@@ -194,6 +200,13 @@ fn recv_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
             Err(errno) => return Outcome::Done(errno.as_result()),
         }
     }
+}
+
+/// A receive came short of its buffer.
+fn note_short<H: Host>(req: &Req<H>, cx: &mut Cx<'_, H>) {
+    let (ring, fd) = (cx.ring, req.file.fd());
+    let kind = || matches!(socket_option(&ring.host, fd, libc::SO_TYPE), Ok(libc::SOCK_STREAM));
+    ring.note_drained(cx.sub, req, kind);
 }
 
 /// Tells that the socket holds more, after a receive that filled its buffer.
@@ -267,18 +280,18 @@ fn accept_once<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> Result<i32> {
 /// # Errors
 /// `ENOTSOCK`.
 fn listens<H: Host>(fd: i32, cx: &Cx<'_, H>) -> Result<bool> {
-    socket_option(cx, fd, libc::SO_ACCEPTCONN).map(|accepts| accepts != 0)
+    socket_option(&cx.ring.host, fd, libc::SO_ACCEPTCONN).map(|accepts| accepts != 0)
 }
 
 /// An integer option of a socket.
 ///
 /// # Errors
 /// `ENOTSOCK`.
-fn socket_option<H: Host>(cx: &Cx<'_, H>, fd: i32, name: i32) -> Result<i32> {
+fn socket_option<H: Host>(host: &H, fd: i32, name: i32) -> Result<i32> {
     let (mut value, mut len) = (0i32, 4u32);
     let (at, len_at) = (calls::addr_mut(&mut value), calls::addr_mut(&mut len));
     let args = [fd as u64, libc::SOL_SOCKET as u64, name as u64, at, len_at, 0];
-    cx.call(libc::SYS_getsockopt, args)?;
+    host.syscall(libc::SYS_getsockopt, args)?;
     Ok(value)
 }
 
@@ -288,7 +301,7 @@ pub(crate) fn goes_on<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> bool {
     if req.sqe.op_flags & WAITALL == 0 {
         return false;
     }
-    let kind = socket_option(cx, req.file.fd(), libc::SO_TYPE);
+    let kind = socket_option(&cx.ring.host, req.file.fd(), libc::SO_TYPE);
     matches!(kind, Ok(libc::SOCK_STREAM | libc::SOCK_SEQPACKET))
 }
 
