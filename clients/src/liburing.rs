@@ -149,7 +149,11 @@ fn observe(
 
 fn compare(runner: &Runner, programs: &BTreeMap<String, PathBuf>, args: &Args) -> Result<ExitCode> {
     let mut expected = Expected::read(&place::own_file(EXPECTED))?;
-    let results = for_each(programs, args.jobs, |_, path| {
+    // Most of those that are known to fail hang, and would take all the time there is.
+    let hasty = Runner { limit: runner.limit / 6, ..runner.clone() };
+    let results = for_each(programs, args.jobs, |name, path| {
+        let fails = matches!(expected.of(name), Some(Verdict::Fail(_)));
+        let runner = if fails { &hasty } else { runner };
         let with = result(&runner.run(&[path.into()], Host::Ringfence)?);
         let proves_nothing =
             || runner.run(&[path.into()], Host::Refused).map(|run| run.end == End::Exit(0));
