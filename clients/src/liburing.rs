@@ -7,6 +7,7 @@ use crate::place;
 use crate::runner::{End, Outcome, Runner};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
@@ -39,7 +40,7 @@ pub(crate) struct Args {
     jobs: usize,
 
     /// Seconds until a program is killed
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 180)]
     limit: u64,
 
     /// Only these programs, by name
@@ -113,7 +114,11 @@ fn for_each<T: Send>(
         let worker = || -> Result<()> {
             while let Some((name, path)) = list.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let result = work(name, path).with_context(|| (*name).clone())?;
-                results.lock().expect("no worker panics").insert((*name).clone(), result);
+                let mut results = results.lock().expect("no worker panics");
+                results.insert((*name).clone(), result);
+                if std::io::stderr().is_terminal() {
+                    eprint!("\r{} of {}: {name:<26}\r", results.len(), list.len());
+                }
             }
             Ok(())
         };
@@ -144,7 +149,11 @@ fn observe(
 
 fn compare(runner: &Runner, programs: &BTreeMap<String, PathBuf>, args: &Args) -> Result<ExitCode> {
     let mut expected = Expected::read(&place::own_file(EXPECTED))?;
-    let results = for_each(programs, args.jobs, |_, path| {
+    // Most of those that are known to fail hang, and would take all the time there is.
+    let hasty = Runner { limit: runner.limit / 6, ..runner.clone() };
+    let results = for_each(programs, args.jobs, |name, path| {
+        let fails = matches!(expected.of(name), Some(Verdict::Fail(_)));
+        let runner = if fails { &hasty } else { runner };
         let with = result(&runner.run(&[path.into()], Host::Ringfence)?);
         let proves_nothing =
             || runner.run(&[path.into()], Host::Refused).map(|run| run.end == End::Exit(0));

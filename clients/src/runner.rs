@@ -37,6 +37,7 @@ pub(crate) struct Outcome {
 }
 
 /// Where and how long programs are run.
+#[derive(Clone)]
 pub(crate) struct Runner {
     /// Below this, each program gets an empty directory of its own.
     pub(crate) directory: PathBuf,
