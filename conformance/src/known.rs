@@ -56,19 +56,10 @@ pub const KNOWN: &[(&str, &[&str])] = &[
     ("no MEM_REGION yet", &["register_misc::wait_region", "register_misc::wait_region_errors"]),
     ("RECVSEND_BUNDLE, RW_ATTR and CUR_PERSONALITY are missing", &["setup::features"]),
     // What is there and differs.
-    (
-        "a resource in use does not hold back its tag",
-        &[
-            "register_buffers::tag_waits_for_the_last_user",
-            "register_files::tag_waits_for_the_last_user",
-        ],
-    ),
     ("files are compared by descriptor", &["cancel::by_duplicate_of_the_file"]),
     ("control data is passed on unread", &["lifetime::descriptor_cannot_be_sent"]),
     ("a request belongs to no thread: it completes", &["lifetime::thread_ends"]),
     ("a full submission queue polls as writable", &["poll::full_sq_is_not_writable"]),
-    ("what is no ring counts as no descriptor", &["register_misc::ring_descriptors"]),
-    ("wq_fd is not looked at", &["setup::attach_workers"]),
     ("the engine needs descriptors of its own", &["setup::descriptor_limit"]),
     ("a ring's memory is a sparse file", &["setup::mappings_that_name_nothing"]),
 ];

@@ -7,8 +7,9 @@
 use crate::{Native, Skip, Target};
 use ringfence_abi::Result;
 use ringfence_refusal::{Answer, refuse_io_uring};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::time::SystemTime;
 
 /// The engine, by way of the preload.
 pub struct Preload;
@@ -16,13 +17,32 @@ pub struct Preload;
 /// The library: the file that `RINGFENCE_LIBRARY` names, else the one that cargo has built.
 fn library() -> std::result::Result<PathBuf, Skip> {
     let named = std::env::var_os("RINGFENCE_LIBRARY").map(PathBuf::from);
-    let built = || {
-        let binary = std::env::current_exe().ok()?;
-        Some(binary.parent()?.parent()?.join("libringfence.so"))
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let binary = std::env::current_exe().expect("the test binary");
+    let built = binary.ancestors().nth(2).expect("the target directory").join("libringfence.so");
+    let Ok(made) = built.metadata().and_then(|metadata| metadata.modified()) else {
+        return Err(Skip(format!("no libringfence.so: build it with `{BUILD}`")));
     };
-    named.or_else(built).filter(|path| path.exists()).ok_or_else(|| {
-        Skip("no libringfence.so: build it with `cargo build -p ringfence-preload`".to_owned())
-    })
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+    let crates = ["abi", "host", "uring", "ringfence", "preload"];
+    let newest = crates.iter().filter_map(|name| newest(&sources.join(name).join("src"))).max();
+    assert!(newest <= Some(made), "libringfence.so is older than its sources: `{BUILD}`");
+    Ok(built)
+}
+
+/// What builds the library.
+const BUILD: &str = "cargo build -p ringfence-preload";
+
+/// When the newest file under a directory was changed.
+fn newest(directory: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(directory).ok()?.flatten();
+    let changed = |entry: std::fs::DirEntry| match entry.file_type().ok()?.is_dir() {
+        true => newest(&entry.path()),
+        false => entry.metadata().ok()?.modified().ok(),
+    };
+    entries.filter_map(changed).max()
 }
 
 impl Target for Preload {

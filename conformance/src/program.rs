@@ -145,6 +145,7 @@ fn promised_only(batch: &mut [Request], drains: bool) {
     }
     let writes = batch.iter().any(|request| matches!(request.action, Action::WritePipe(..)));
     let stores = batch.iter().any(|request| matches!(request.action, Action::Write(_)));
+    let expires = batch.iter().any(|request| matches!(request.action, Action::Timeout(true, _)));
     let (mut follows_link, mut on_worker) = (false, false);
     for request in batch {
         on_worker &= follows_link;
@@ -160,11 +161,18 @@ fn promised_only(batch: &mut [Request], drains: bool) {
             Action::ReadPipeSelect(pipe) | Action::ReadPipe(pipe) if drains => {
                 request.action = Action::Poll(*pipe, false);
             }
+            // What a drain holds back starts at once when it ends, in any order.
+            Action::Write(place) if drains => request.action = Action::Read(4, *place),
+            Action::OpenSlot(slot) | Action::CloseSlot(slot) if drains => {
+                request.action = Action::ReadSlot(*slot);
+            }
+            // Events that come while a poll is armed may be one or two.
+            Action::Poll(pipe, true) if writes => request.action = Action::Poll(*pipe, false),
             // A worker may write before or after a read.
             Action::Read(..) | Action::ReadSlot(_) if stores => request.action = Action::Nop(5),
             // What has been posted when a linked or drained timeout starts is a matter of when
             // the kernel's task work runs.
-            Action::Timeout(_, count) if follows_link || drains => *count = 0,
+            Action::Timeout(_, count) if follows_link || drains || stores || expires => *count = 0,
             _ => {}
         }
         on_worker |= matches!(request.action, Action::Write(_) | Action::OpenSlot(_));

@@ -112,7 +112,7 @@ impl<H: Host> Shared<H> {
         if row.resv != 0 {
             return Err(Errno::EINVAL);
         }
-        let ring = self.ring(row.fds as i32).ok_or(Errno::EBADF)?;
+        let ring = self.ring(row.fds as i32).ok_or_else(|| no_ring(host, row.fds as i32))?;
         let mut rings = self.rings.lock();
         let slots = rings.registered.entry(host.thread_id()).or_default();
         let slot = match row.offset {
@@ -161,6 +161,12 @@ impl<H: Host> Shared<H> {
 /// Whether a thread has the ring registered.
 fn is_named<H: Host>(rings: &Rings<H>, ring: &Arc<Ring<H>>) -> bool {
     rings.registered.values().flatten().flatten().any(|other| Arc::ptr_eq(other, ring))
+}
+
+/// The error for a descriptor that names no ring: `EBADF` if it names nothing.
+fn no_ring<H: Host>(host: &H, fd: i32) -> Errno {
+    let args = [fd as u64, libc::F_GETFD as u64, 0, 0, 0, 0];
+    host.syscall(libc::SYS_fcntl, args).err().unwrap_or(Errno::EOPNOTSUPP)
 }
 
 /// The program's limit of open descriptors.
@@ -222,6 +228,13 @@ impl<H: Host> Engine<H> {
         let mut p: Params = plain::read(&self.host, params)?;
         let asked = p;
         let layout = crate::setup::plan(entries, &mut p)?;
+        if layout.has(IORING_SETUP_ATTACH_WQ) && self.ring(asked.wq_fd as i32).is_none() {
+            // Workers serve all rings here; the descriptor must name one all the same.
+            return Err(match no_ring(&self.host, asked.wq_fd as i32) {
+                Errno::EOPNOTSUPP => Errno::EINVAL,
+                _ => Errno::ENXIO,
+            });
+        }
         if layout.has(IORING_SETUP_SQ_AFF) && p.sq_thread_cpu >= self.host.cpus() {
             return Err(Errno::EINVAL);
         }
@@ -326,8 +339,7 @@ impl<H: Host> Engine<H> {
         if let Some(ring) = self.shared.ring(fd) {
             return Ok(ring);
         }
-        self.host.syscall(libc::SYS_fcntl, [fd as u64, libc::F_GETFD as u64, 0, 0, 0, 0])?;
-        Err(Errno::EOPNOTSUPP)
+        Err(no_ring(&self.host, fd))
     }
 
     /// `io_uring_enter`.

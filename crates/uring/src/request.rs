@@ -129,6 +129,9 @@ pub(crate) enum Extra {
     Poll(u32),
     /// A number of the operation's own.
     Number(u64),
+    /// The tag of the registered buffer it uses, kept from being told.
+    #[expect(dead_code, reason = "held until the request is done, never read")]
+    Tag(Arc<u64>),
 }
 
 /// A file that the engine keeps open for requests and tables, whatever the program closes.

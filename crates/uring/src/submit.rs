@@ -6,7 +6,7 @@ use crate::opdef::{OpDef, Table as Ops};
 use crate::parked::Table;
 use crate::poll::Files as Polled;
 use crate::register::Registered;
-use crate::request::{FileRef, Outcome, Req, Request};
+use crate::request::{Extra, FileRef, Outcome, Req, Request};
 use crate::ring::{After, Ring};
 use crate::timeout::Timers;
 use crate::work::Job;
@@ -115,6 +115,13 @@ impl<H: Host> Submit<H> {
         self.alive -= 1;
         if matches!(req.file, FileRef::Owned(_)) {
             req.file = FileRef::Unset;
+        }
+        if self.registered.files.has_leaving() {
+            self.registered.files.let_go(&mut self.batch);
+        }
+        if self.registered.buffers.has_leaving() {
+            req.extra = Extra::None;
+            self.registered.buffers.let_go(&mut self.batch);
         }
         if self.cache.len() < CACHE_MAX {
             self.cache.push(req);

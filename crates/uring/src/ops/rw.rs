@@ -213,9 +213,17 @@ pub(crate) fn write<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     rw(req, cx, Way::Write)
 }
 
-fn check_fixed<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> Result<()> {
+/// Looks the buffer up at the first try, and keeps it whatever becomes of its slot.
+fn check_fixed<H: Host>(req: &mut Req<H>, cx: &Cx<'_, H>) -> Result<()> {
+    if req.polled {
+        return Ok(());
+    }
     let buffer = cx.sub.registered.buffers.get(req.sqe.buf_index)?;
-    buffer.check(req.sqe.addr, u64::from(req.sqe.len))
+    buffer.check(req.sqe.addr, u64::from(req.sqe.len))?;
+    if let Some(tag) = buffer.tag {
+        req.extra = Extra::Tag(tag);
+    }
+    Ok(())
 }
 
 fn rw<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way) -> Outcome {

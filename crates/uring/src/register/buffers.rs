@@ -14,11 +14,12 @@ const BUFFERS_MAX: u32 = 1 << 14;
 const BUFFER_LEN_MAX: u64 = 1 << 30;
 
 /// One registered buffer; an empty slot has no length.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Buffer {
     addr: u64,
     len: u64,
-    tag: u64,
+    /// Its tag, if it has one; requests that use the buffer share it.
+    pub(crate) tag: Option<Arc<u64>>,
 }
 
 impl Buffer {
@@ -39,6 +40,8 @@ impl Buffer {
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     slots: Option<Vec<Buffer>>,
+    /// Tags of buffers out of the table that requests still use.
+    leaving: Vec<Arc<u64>>,
 }
 
 impl Buffers {
@@ -48,16 +51,40 @@ impl Buffers {
     /// `EFAULT` if there is none.
     pub(crate) fn get(&self, index: u16) -> Result<Buffer> {
         let slots = self.slots.as_ref().ok_or(Errno::EFAULT)?;
-        slots.get(usize::from(index)).copied().ok_or(Errno::EFAULT)
+        slots.get(usize::from(index)).cloned().ok_or(Errno::EFAULT)
     }
 
     /// Lets go of the table.
     pub(crate) fn clear(&mut self, tags: &mut Vec<Entry>) {
         for slot in self.slots.take().into_iter().flatten() {
-            if slot.tag != 0 && slot.len != 0 {
-                tags.push(tag_entry(slot.tag));
-            }
+            self.leave(slot, tags);
         }
+    }
+
+    /// A buffer has left the table: its tag is told once its last user is done.
+    fn leave(&mut self, buffer: Buffer, tags: &mut Vec<Entry>) {
+        match buffer.tag {
+            Some(tag) if Arc::strong_count(&tag) > 1 => self.leaving.push(tag),
+            Some(tag) => tags.push(tag_entry(*tag)),
+            None => {}
+        }
+    }
+
+    /// Whether buffers wait for their last user.
+    #[inline]
+    pub(crate) fn has_leaving(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// A user is done: tells the tags of buffers that nobody uses any more.
+    pub(crate) fn let_go(&mut self, tags: &mut Vec<Entry>) {
+        self.leaving.retain(|tag| {
+            let is_used = Arc::strong_count(tag) > 1;
+            if !is_used {
+                tags.push(tag_entry(**tag));
+            }
+            is_used
+        });
     }
 }
 
@@ -80,6 +107,7 @@ fn read_buffer<H: Host>(host: &H, iovecs: u64, tags: u64, index: u32) -> Result<
         return Err(Errno::EFAULT);
     }
     check_mapped(host, iovec.base, iovec.len)?;
+    let tag = (tag != 0).then(|| Arc::new(tag));
     Ok(Buffer { addr: iovec.base, len: iovec.len, tag })
 }
 
@@ -193,11 +221,10 @@ pub(super) fn update2<H: Host>(
             Ok(buffer) => buffer,
             Err(errno) => return if index > 0 { Ok(index) } else { Err(errno) },
         };
-        if let Some(slots) = &mut sub.registered.buffers.slots {
+        let buffers = &mut sub.registered.buffers;
+        if let Some(slots) = &mut buffers.slots {
             let old = std::mem::replace(&mut slots[(what.offset + index) as usize], buffer);
-            if old.tag != 0 && old.len != 0 {
-                sub.batch.push(tag_entry(old.tag));
-            }
+            buffers.leave(old, &mut sub.batch);
         }
     }
     Ok(what.nr)

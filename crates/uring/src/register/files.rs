@@ -24,11 +24,13 @@ pub(crate) struct Files<H: Host> {
     /// Slots that allocation may choose, and where it looks first.
     range: (u32, u32),
     hint: u32,
+    /// Files out of the table that requests still use, and the tags to be told then.
+    leaving: Vec<(Arc<OwnedFile<H>>, u64)>,
 }
 
 impl<H: Host> Default for Files<H> {
     fn default() -> Self {
-        Files { slots: None, range: (0, 0), hint: 0 }
+        Files { slots: None, range: (0, 0), hint: 0, leaving: Vec::new() }
     }
 }
 
@@ -106,9 +108,7 @@ impl<H: Host> Files<H> {
         let place = &mut slots[slot as usize];
         let emptied = file.is_none();
         let old = std::mem::replace(place, Slot { file, tag });
-        if old.tag != 0 && old.file.is_some() {
-            tags.push(tag_entry(old.tag));
-        }
+        self.leave(old, tags);
         // The next search starts where something changed last.
         self.hint = if emptied { slot } else { slot + 1 };
     }
@@ -116,10 +116,35 @@ impl<H: Host> Files<H> {
     /// Lets go of the table.
     pub(crate) fn clear(&mut self, tags: &mut Vec<Entry>) {
         for slot in self.slots.take().into_iter().flatten() {
-            if slot.tag != 0 && slot.file.is_some() {
-                tags.push(tag_entry(slot.tag));
-            }
+            self.leave(slot, tags);
         }
+    }
+
+    /// A file has left the table: its tag is told once its last user is done.
+    fn leave(&mut self, slot: Slot<H>, tags: &mut Vec<Entry>) {
+        match slot.file {
+            Some(_) if slot.tag == 0 => {}
+            Some(file) if Arc::strong_count(&file) > 1 => self.leaving.push((file, slot.tag)),
+            Some(_) => tags.push(tag_entry(slot.tag)),
+            None => {}
+        }
+    }
+
+    /// Whether files wait for their last user.
+    #[inline]
+    pub(crate) fn has_leaving(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// A user is done: tells the tags of files that nobody uses any more.
+    pub(crate) fn let_go(&mut self, tags: &mut Vec<Entry>) {
+        self.leaving.retain(|(file, tag)| {
+            let is_used = Arc::strong_count(file) > 1;
+            if !is_used {
+                tags.push(tag_entry(*tag));
+            }
+            is_used
+        });
     }
 }
 
