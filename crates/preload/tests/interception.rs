@@ -4,6 +4,7 @@ mod common;
 
 use common::{Run, compile};
 use ringfence_refusal::Answer;
+use std::os::unix::process::ExitStatusExt;
 
 /// Whether this kernel has syscall user dispatch in its inclusive mode, as the library finds out.
 fn dispatch_works() -> bool {
@@ -103,6 +104,13 @@ fn a_handler_inside_the_engine_may_do_anything() {
     }
     let (status, _, stderr) = Run::default().arg("exit").run(&program);
     assert_eq!(status.code(), Some(42), "{stderr}");
+}
+
+#[test]
+fn bad_addresses_and_faults_of_the_program() {
+    let (status, stdout, stderr) = Run::default().run(&compile("faults", &[]));
+    // At the end it faults on its own, with the default action.
+    assert_eq!((status.signal(), stdout.as_str()), (Some(libc::SIGSEGV), "ok\n"), "{stderr}");
 }
 
 #[test]
