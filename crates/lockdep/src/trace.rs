@@ -138,7 +138,9 @@ impl Frame {
     /// The last part of the path that names a function, as a kernel stack would have it.
     pub fn function(&self) -> &str {
         let named = self.path.split("::").filter(|part| !part.starts_with('{'));
-        named.last().unwrap_or("unknown")
+        // An inlined closure has no path, and so no function that it stands in.
+        let unnamed = if self.path.contains("{closure") { "closure" } else { "unknown" };
+        named.last().unwrap_or(unnamed)
     }
 }
 
@@ -241,6 +243,20 @@ mod tests {
         assert_eq!(plain("engine::cq::flush"), "engine::cq::flush");
         assert_eq!(plain("<engine::Ring<T> as engine::Post>::post"), "post");
         assert_eq!(plain("engine::Ring<T>::post::<U>"), "engine::Ring::post");
+    }
+
+    #[test]
+    fn frames_have_a_function() {
+        let frame = |path: &str| Frame {
+            path: path.to_owned(),
+            offset: None,
+            file: None,
+            line: None,
+            inlined: false,
+        };
+        assert_eq!(frame("engine::cq::flush").function(), "flush");
+        assert_eq!(frame("engine::cq::flush::{{closure}}").function(), "flush");
+        assert_eq!(frame("{closure#0}").function(), "closure");
     }
 
     #[test]
