@@ -14,15 +14,21 @@ use std::time::SystemTime;
 /// The engine, by way of the preload.
 pub struct Preload;
 
-/// The library: the file that `RINGFENCE_LIBRARY` names, else the one that cargo has built.
+/// The library: the file that `RINGFENCE_LIBRARY` names, else the one that cargo built last.
 fn library() -> std::result::Result<PathBuf, Skip> {
     let named = std::env::var_os("RINGFENCE_LIBRARY").map(PathBuf::from);
     if let Some(named) = named {
         return Ok(named);
     }
     let binary = std::env::current_exe().expect("the test binary");
-    let built = binary.ancestors().nth(2).expect("the target directory").join("libringfence.so");
-    let Ok(made) = built.metadata().and_then(|metadata| metadata.modified()) else {
+    let target = binary.ancestors().nth(3).expect("the target directory");
+    let profiles = ["debug", "release"].map(|profile| target.join(profile));
+    let made = |path: PathBuf| {
+        let changed = path.metadata().and_then(|metadata| metadata.modified()).ok()?;
+        Some((changed, path))
+    };
+    let found = profiles.iter().filter_map(|path| made(path.join("libringfence.so"))).max();
+    let Some((made, built)) = found else {
         return Err(Skip(format!("no libringfence.so: build it with `{BUILD}`")));
     };
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");

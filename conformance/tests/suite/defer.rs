@@ -99,7 +99,7 @@ ring_test!(deferred_ring_works, |t| {
     ring.start(&[sqe::recv(fd(&b), &mut buf, 0).data(1), sqe::timeout(&ts, 0, 0).data(2)]);
     assert_eq!(ring.enter_for(0, 1, GETEVENTS, ms(5)), Err(Errno::ETIME));
     a.write_all(b"1234").expect("write");
-    assert_eq!(pairs(&ring.wait_n(2)), [(1, 4), (2, ETIME)]);
+    assert_eq!(by_data(&ring.wait_n(2)), [(1, 4), (2, ETIME)]);
 });
 
 // Fewer than enough pieces of deferred work do not end the wait; enough do.
