@@ -64,7 +64,7 @@ pub(crate) fn run(plan: &Plan, table: bool) -> Result<Value> {
     let bench = Bench { plan, programs, site, interrupted, binary: std::env::current_exe()? };
     let machine = bench.machine();
     if table {
-        println!("{machine_line}\n\n{head}", machine_line = line(&machine), head = report::head());
+        say(&format!("{}\n\n{}", line(&machine), report::head()))?;
     }
     let mut results = Vec::new();
     for workload in workloads {
@@ -77,7 +77,7 @@ pub(crate) fn run(plan: &Plan, table: bool) -> Result<Value> {
         })?;
         progress("");
         if table {
-            println!("{}", report::row(&comparison));
+            say(&report::row(&comparison))?;
         }
         for line in report::skipped(&comparison).iter().filter(|line| !line.ends_with("asked for"))
         {
@@ -175,6 +175,13 @@ fn line(machine: &Value) -> String {
 fn load() -> String {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+}
+
+/// Prints a part of the table. Where nobody reads it any more this fails, and does not end the
+/// process on the spot, for the files must be removed.
+fn say(text: &str) -> Result<()> {
+    let printed = writeln!(std::io::stdout(), "{text}");
+    printed.map_err(|_| Failure::new(exit::NO_READER, "nobody reads the table any more").into())
 }
 
 /// Shows what is being done, in place of what was shown before; nothing where nobody looks.

@@ -25,7 +25,7 @@ pub(crate) const NOT_FOUND: u8 = 127;
 /// Ended by SIGINT or its like, with nothing left behind.
 pub(crate) const INTERRUPTED: u8 = 130;
 /// Our reader went away.
-const NO_READER: u8 = 141;
+pub(crate) const NO_READER: u8 = 141;
 
 /// The text of the table above, for help and man page.
 pub(crate) const HELP: &str = "\
