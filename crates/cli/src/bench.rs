@@ -1,5 +1,6 @@
 //! Running a comparison: who is started how, and what is said meanwhile.
 
+use crate::exit::{self, Failure};
 use anyhow::{Context, Result, bail};
 use ringfence_bench::suite::{self, Answer, Mode};
 use ringfence_bench::{Budget, Error, Half, Programs, Site, Size, Workload, report};
@@ -8,6 +9,8 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is to be compared.
 pub(crate) struct Plan {
@@ -52,12 +55,16 @@ pub(crate) fn run(plan: &Plan, table: bool) -> Result<Value> {
     }
     let needs: Vec<_> = workloads.iter().map(|workload| workload.needs).collect();
     let size = if plan.seconds > 0.0 { Size::Full } else { Size::Tiny };
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+    }
     let site = Site::prepare(&plan.directory, &needs, size)
         .with_context(|| plan.directory.display().to_string())?;
-    let bench = Bench { plan, programs, site, binary: std::env::current_exe()? };
+    let bench = Bench { plan, programs, site, interrupted, binary: std::env::current_exe()? };
     let machine = bench.machine();
     if table {
-        println!("{machine_line}\n\n{head}", machine_line = line(&machine), head = report::head());
+        say(&format!("{}\n\n{}", line(&machine), report::head()))?;
     }
     let mut results = Vec::new();
     for workload in workloads {
@@ -70,7 +77,7 @@ pub(crate) fn run(plan: &Plan, table: bool) -> Result<Value> {
         })?;
         progress("");
         if table {
-            println!("{}", report::row(&comparison));
+            say(&report::row(&comparison))?;
         }
         for line in report::skipped(&comparison).iter().filter(|line| !line.ends_with("asked for"))
         {
@@ -86,7 +93,9 @@ pub(crate) fn run(plan: &Plan, table: bool) -> Result<Value> {
 struct Bench<'a> {
     plan: &'a Plan,
     programs: Option<Programs>,
+    /// Removed at the end, so a signal that would end us is only noted.
     site: Site,
+    interrupted: Arc<AtomicBool>,
     binary: PathBuf,
 }
 
@@ -107,6 +116,10 @@ impl Bench<'_> {
             }
         };
         let output = command.args(arguments).output().context("starting a measurement")?;
+        if self.interrupted.load(Ordering::Relaxed) {
+            progress("");
+            return Err(Failure::new(exit::INTERRUPTED, "interrupted").into());
+        }
         let said = String::from_utf8_lossy(&output.stderr);
         let (name, mode) = (workload.name, mode.name());
         if !output.status.success() {
@@ -162,6 +175,13 @@ fn line(machine: &Value) -> String {
 fn load() -> String {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+}
+
+/// Prints a part of the table. Where nobody reads it any more this fails, and does not end the
+/// process on the spot, for the files must be removed.
+fn say(text: &str) -> Result<()> {
+    let printed = writeln!(std::io::stdout(), "{text}");
+    printed.map_err(|_| Failure::new(exit::NO_READER, "nobody reads the table any more").into())
 }
 
 /// Shows what is being done, in place of what was shown before; nothing where nobody looks.

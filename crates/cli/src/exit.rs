@@ -7,6 +7,7 @@
 //! | 125  | ringfence itself failed: bad usage, bad input, nothing done |
 //! | 126  | the program exists but cannot be run, or cannot be run under ringfence |
 //! | 127  | the program does not exist |
+//! | 130  | interrupted by a signal; what was made for the while is removed |
 //! | 141  | nobody reads our output any more, as for SIGPIPE |
 //!
 //! 125 to 127 are those of env(1). After `ringfence run` has become the program, the code is the
@@ -21,8 +22,10 @@ pub(crate) const OURS: u8 = 125;
 pub(crate) const CANNOT_RUN: u8 = 126;
 /// The program does not exist.
 pub(crate) const NOT_FOUND: u8 = 127;
+/// Ended by SIGINT or its like, with nothing left behind.
+pub(crate) const INTERRUPTED: u8 = 130;
 /// Our reader went away.
-const NO_READER: u8 = 141;
+pub(crate) const NO_READER: u8 = 141;
 
 /// The text of the table above, for help and man page.
 pub(crate) const HELP: &str = "\

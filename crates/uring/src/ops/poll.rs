@@ -47,9 +47,12 @@ pub(crate) fn add<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         Err(errno) => return Outcome::Done(errno.as_result()),
     };
     let multishot = req.sqe.len & IORING_POLL_ADD_MULTI != 0;
-    if ready == 0 || multishot {
-        // A multishot's first event comes with its registration, like all the others.
+    if multishot {
+        // Its first event comes with its registration, like all the others.
         return Outcome::WaitUntried(mask);
+    }
+    if ready == 0 {
+        return Outcome::Wait(mask);
     }
     Outcome::Done(ready as i32)
 }
