@@ -54,6 +54,18 @@ impl Search {
     /// The next step. The only place that decides what is tested, when to stop and what to claim.
     #[must_use]
     pub fn next(&self) -> Step {
+        let mut step = self.decide();
+        if let Step::Test(probes) = &mut step {
+            // Of equal builds the one that was tested first is tested on.
+            for probe in probes {
+                let unit = self.unit_of[probe.node];
+                probe.node = unit.map_or(probe.node, |unit| self.units[unit].nodes[0]);
+            }
+        }
+        step
+    }
+
+    fn decide(&self) -> Step {
         if let Some(step) = self.first_checks() {
             return step;
         }
