@@ -5,7 +5,7 @@
 //! round: its runs go to one revision or are shared between two, whichever pays.
 
 use crate::history::Node;
-use crate::rates::{silent_with, silent_without};
+use crate::rates::{Fired, silent_own, silent_with, silent_without};
 use crate::search::{Mode, NEGLIGIBLE, Search, Sense};
 
 /// Runs of one revision, as part of a step.
@@ -24,6 +24,13 @@ struct Live {
     each: f64,
     bug: f64,
     sound: f64,
+    /// The same with the bug if there is one rate, and how likely it is that there is not.
+    one: f64,
+    differing: f64,
+}
+
+fn mix(part: f64, one: f64, other: f64) -> f64 {
+    (1.0 - part) * one + part * other
 }
 
 /// Entropy of a coin, in bits.
@@ -59,7 +66,13 @@ fn live(search: &Search, runs: u32) -> Vec<Live> {
             at,
             weight: class.weight,
             each: class.weight / class.size.max(1) as f64,
-            bug: silent_with(class.bug, runs),
+            one: silent_with(class.bug, runs),
+            bug: mix(
+                class.differing,
+                silent_with(class.bug, runs),
+                silent_own(Fired::default(), runs),
+            ),
+            differing: class.differing,
             sound: silent_without(class.noise, runs, search.config.noise),
         })
         .collect()
@@ -104,11 +117,21 @@ fn best(search: &Search, runs: u32, cost: impl Fn(Node) -> f64) -> Option<(Node,
     let mut found: Option<(Node, f64)> = None;
     for node in candidates(search, &live) {
         let (mut silent, mut doubt) = (0.0, 0.0);
+        let seen = search.unit_of[node].map(|unit| search.units[unit].tally.fired());
+        let own = seen.map(|seen| silent_own(seen, runs));
         for (class, bits) in live.iter().zip(&bits) {
             let with = bug_mass(search, class, node);
             let without = class.weight - with;
-            silent += with * class.bug + without * class.sound;
-            doubt += with * bits.0 + without * bits.1;
+            // A build's own runs say more about it where rates differ.
+            let (bug, bug_bits) = match own {
+                Some(own) if class.differing > 0.01 && with > 0.0 => {
+                    let bug = mix(class.differing, class.one, own);
+                    (bug, entropy(bug))
+                }
+                _ => (class.bug, bits.0),
+            };
+            silent += with * bug + without * class.sound;
+            doubt += with * bug_bits + without * bits.1;
         }
         let value = (entropy(silent) - doubt) * testable(search, node) / cost(node);
         if value > 1e-9 && found.is_none_or(|(_, best)| value > best) {

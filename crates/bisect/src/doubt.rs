@@ -6,7 +6,7 @@
 
 use crate::choose::Probe;
 use crate::history::Node;
-use crate::rates::{Fired, differing, runs_to_rule_out, silent_at_any_rate};
+use crate::rates::{DIFFERING, Fired, at_any_rate, ln_noise, runs_to_rule_out};
 use crate::search::{Class, Mode, Search, Sense};
 
 /// A rate that changes along the history.
@@ -14,8 +14,7 @@ use crate::search::{Class, Mode, Search, Sense};
 pub struct Drift {
     /// The probability that the rate differs between revisions that have the bug.
     pub probability: f64,
-    /// The probability, if it does, that it fell at the likeliest suspect and the true culprit
-    /// lies beyond.
+    /// The probability that it fell at the likeliest suspect and the true culprit lies beyond.
     pub beyond: f64,
 }
 
@@ -27,48 +26,50 @@ impl Search {
         let Some(guilty) = self.classes.iter().find(|class| class.members.contains(top)) else {
             return Drift { probability: 0.0, beyond: 0.0 };
         };
-        let builds: Vec<Fired> = self
-            .units
-            .iter()
-            .zip(&guilty.bug_in)
-            .filter(|(unit, bug)| **bug && unit.tally.ok + unit.tally.hit > 0)
-            .map(|(unit, _)| unit.tally.fired())
-            .collect();
         let odds: f64 = self.beyond(guilty).map(|(_, odds)| odds).sum();
-        Drift { probability: differing(&builds), beyond: odds / (1.0 + odds) }
+        let probability = guilty.differing.max(DIFFERING);
+        let beyond = probability * odds / (1.0 - probability + probability * odds).max(1e-300);
+        Drift { probability, beyond }
     }
 
     /// For each class that might be guilty instead if the rate fell at `guilty`, the odds of that.
     fn beyond<'a>(&'a self, guilty: &'a Class) -> impl Iterator<Item = (&'a Class, f64)> {
         let suspects = self.history.suspects() as f64;
-        let sides = move |class: &Class| {
-            // The runs that would have to be silent by a low rate; a hit among them, or a silent
-            // side that fires, is not explained that way.
-            let mut silent = 0;
-            for (at, unit) in self.units.iter().enumerate() {
-                match (guilty.bug_in[at], class.bug_in[at]) {
-                    (false, true) if unit.tally.hit == 0 => silent += unit.tally.ok,
-                    (false, true) => {}
-                    (true, false) if unit.tally.hit > 0 => return None,
-                    _ => {}
-                }
-            }
-            Some(silent)
-        };
+        let noise = self.config.noise;
         self.classes.iter().filter_map(move |class| {
             if std::ptr::eq(class, guilty) || class.size == 0 {
                 return None;
             }
-            let silent = sides(class)?;
-            Some((class, class.size as f64 / suspects * silent_at_any_rate(silent)))
+            // The runs that a low rate would have to explain. A class that leaves a build failing
+            // for no reason is no alternative.
+            let mut between = Fired::default();
+            for (at, unit) in self.units.iter().enumerate() {
+                match (guilty.bug_in[at], class.bug_in[at]) {
+                    (false, true) => {
+                        between.hit += unit.tally.hit;
+                        between.ok += unit.tally.ok;
+                    }
+                    (true, false) if unit.tally.hit > 0 => return None,
+                    _ => {}
+                }
+            }
+            let sound = (ln_noise(class.noise, noise) - ln_noise(guilty.noise, noise)).exp();
+            Some((class, class.size as f64 / suspects * at_any_rate(between) * sound))
         })
+    }
+
+    /// Whether the sound neighbours of the likeliest suspect fail now and then: the rate changed
+    /// there and the true culprit is older.
+    pub(crate) fn fails_beyond(&self) -> bool {
+        let drift = self.drift();
+        drift.beyond > 0.5
     }
 
     /// The probability of the likeliest suspect with all doubt taken off.
     #[must_use]
     pub fn confidence(&self) -> f64 {
         let drift = self.drift();
-        self.top().1 * (1.0 - drift.probability * drift.beyond)
+        self.top().1 * (1.0 - drift.beyond)
     }
 
     /// Every suspect's probability, doubt in the rate included.
@@ -80,7 +81,7 @@ impl Search {
         let Some(guilty) = self.classes.iter().find(|class| class.members.contains(top)) else {
             return all;
         };
-        let moved = drift.probability * drift.beyond;
+        let moved = drift.beyond;
         all.iter_mut().for_each(|part| *part *= 1.0 - moved);
         let odds: f64 = self.beyond(guilty).map(|(_, odds)| odds).sum();
         for (class, part) in self.beyond(guilty) {

@@ -119,6 +119,14 @@ impl Journal {
     }
 }
 
+impl Drop for Journal {
+    /// Gives the lock back at once: a command being started at this moment still holds a copy of
+    /// the file until it runs, and would hold the lock with it.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 /// The events of whole lines, and how many bytes those take; or the number of a bad line.
 fn read(text: &str) -> Result<(Vec<Event>, usize), usize> {
     let mut events = Vec::new();

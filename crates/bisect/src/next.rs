@@ -38,16 +38,34 @@ pub enum Why {
     Untestable,
     /// The runs allowed are used up.
     OutOfRuns,
+    /// The rate falls at the likeliest suspect, and what is beyond fails too, if seldom.
+    RateChanges,
 }
 
 /// From this probability on the likeliest suspect is put to the proof: runs that the proof needs
 /// anyway also teach the rate, which makes what is left cheaper.
 const LIKELY: f64 = 0.85;
 
+/// Silent runs that each sound neighbour of the culprit must show: even where one seems enough, a
+/// rate that fell at the culprit would not be noticed by less.
+const SILENT: u32 = 10;
+
 impl Search {
     /// The next step. The only place that decides what is tested, when to stop and what to claim.
     #[must_use]
     pub fn next(&self) -> Step {
+        let mut step = self.decide();
+        if let Step::Test(probes) = &mut step {
+            // Of equal builds the one that was tested first is tested on.
+            for probe in probes {
+                let unit = self.unit_of[probe.node];
+                probe.node = unit.map_or(probe.node, |unit| self.units[unit].nodes[0]);
+            }
+        }
+        step
+    }
+
+    fn decide(&self) -> Step {
         if let Some(step) = self.first_checks() {
             return step;
         }
@@ -58,6 +76,9 @@ impl Search {
         let spent = self.runs() >= self.config.max_runs;
         if belief >= self.config.confidence {
             let confidence = self.confidence();
+            if self.silent_enough(node) && self.fails_beyond() {
+                return Step::Done(End::Undecided(Why::RateChanges));
+            }
             let mut proof = self.proof(node);
             if proof.is_empty() && confidence < self.config.confidence {
                 proof = self.against_doubt(node);
@@ -137,7 +158,25 @@ impl Search {
     fn shown(&self, node: Node, fails: bool) -> bool {
         self.unit_of[node].is_some_and(|unit| {
             let unit = &self.units[unit];
-            if fails { unit.rounds_hit >= 2 } else { unit.rounds >= 2 }
+            // A rate that looks high is soon checked at the culprit itself, where it matters.
+            let runs = if self.rate() > 0.45 { SILENT } else { 0 };
+            if fails {
+                unit.rounds_hit >= 2 && unit.tally.ok + unit.tally.hit >= runs
+            } else {
+                unit.rounds >= 2 && unit.tally.ok >= SILENT
+            }
+        })
+    }
+
+    /// Whether so many runs beside the suspect were made that more would not change the picture.
+    fn silent_enough(&self, suspect: Node) -> bool {
+        let neighbours = match self.config.sense {
+            Sense::Introduced => self.history.parents(suspect),
+            Sense::Mended => &[suspect],
+        };
+        neighbours.iter().any(|node| {
+            let tally = self.tally(*node);
+            tally.hit > 0 && tally.ok + tally.hit >= 2 * SILENT
         })
     }
 }

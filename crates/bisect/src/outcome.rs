@@ -157,6 +157,10 @@ fn summary(finished: &Finished) -> Vec<String> {
         End::Undecided(Why::OutOfRuns) => {
             said.push("undecided: the runs allowed are used up (--max-runs)".to_owned())
         }
+        End::Undecided(Why::RateChanges) => said.push(
+            "undecided: the rate falls at the likeliest suspect, but revisions without it fail too"
+                .to_owned(),
+        ),
         End::Undecided(Why::Untestable) => said.push(match search.inseparable() {
             Some(hidden) => format!(
                 "undecided between {} commits: no revision between them can be tested",

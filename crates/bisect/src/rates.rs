@@ -72,11 +72,17 @@ fn ln_noisy(runs: Fired) -> f64 {
         - ln_rising(1.0 + NOISE_BETA, runs.hit + runs.ok)
 }
 
-/// The chance that `runs` runs stay silent at a rate that may be anything down to one in
-/// 1 / [`RARE`] runs, each order of magnitude alike.
-pub(crate) fn silent_at_any_rate(runs: u32) -> f64 {
+/// The probability of these runs, in this order, at a rate that may be anything down to
+/// [`RARE`], each order of magnitude alike.
+pub(crate) fn at_any_rate(runs: Fired) -> f64 {
     let point = |i: u32| RARE.powf(1.0 - (f64::from(i) + 0.5) / f64::from(POINTS));
-    (0..POINTS).map(|i| (1.0 - point(i)).powf(f64::from(runs))).sum::<f64>() / f64::from(POINTS)
+    let one = |p: f64| p.powf(f64::from(runs.hit)) * (1.0 - p).powf(f64::from(runs.ok));
+    (0..POINTS).map(|i| one(point(i))).sum::<f64>() / f64::from(POINTS)
+}
+
+/// [`at_any_rate`] of runs that all stay silent.
+pub(crate) fn silent_at_any_rate(runs: u32) -> f64 {
+    at_any_rate(Fired { hit: 0, ok: runs })
 }
 
 /// How many silent runs make [`silent_at_any_rate`] no more than `chance`.
@@ -89,25 +95,38 @@ pub(crate) fn runs_to_rule_out(chance: f64) -> u32 {
     low
 }
 
+/// The weight, before any run, that each build has a rate of its own.
+pub(crate) const DIFFERING: f64 = 0.003;
+
+/// Logarithm of the probability of runs on revisions with the bug, and the part of it that is due
+/// to rates that differ; `own` is the sum of [`ln_own`] over the builds.
+pub(crate) fn ln_bug_or_own(all: Fired, own: f64) -> (f64, f64) {
+    let one = (1.0 - DIFFERING).ln() + ln_bug(all);
+    let each = DIFFERING.ln() + own;
+    let most = one.max(each);
+    let sum = (one - most).exp() + (each - most).exp();
+    (most + sum.ln(), (each - most).exp() / sum)
+}
+
+/// The chance that `runs` more runs of a build with a rate of its own stay silent.
+pub(crate) fn silent_own(seen: Fired, runs: u32) -> f64 {
+    silent(0.5 + f64::from(seen.hit), 0.5 + f64::from(seen.ok), runs)
+}
+
 /// The probability that rates differ between these builds, all of which have the bug.
-///
-/// Weighs "each has its own rate" against "all have one".
 pub(crate) fn differing(builds: &[Fired]) -> f64 {
-    /// The weight of differing rates before any run.
-    const DIFFERING: f64 = 0.01;
     let mut all = Fired::default();
     let mut own = 0.0;
     for build in builds {
-        own += ln_flat(*build);
+        own += ln_own(*build);
         all.hit += build.hit;
         all.ok += build.ok;
     }
-    let odds = (own - ln_flat(all)).min(500.0).exp() * DIFFERING / (1.0 - DIFFERING);
-    odds / (1.0 + odds)
+    ln_bug_or_own(all, own).1
 }
 
-/// Jeffreys' prior alone, for comparing rates with each other.
-fn ln_flat(runs: Fired) -> f64 {
+/// Logarithm of the probability of one build's runs at a rate of its own, by Jeffreys' prior.
+pub(crate) fn ln_own(runs: Fired) -> f64 {
     ln_rising(0.5, runs.hit) + ln_rising(0.5, runs.ok) - ln_rising(1.0, runs.hit + runs.ok)
 }
 
@@ -160,7 +179,7 @@ mod tests {
     #[test]
     fn rates_that_differ_are_seen_and_others_are_not() {
         let of = |hit, ok| Fired { hit, ok };
-        assert!(differing(&[of(20, 0), of(10, 0), of(3, 7)]) > 0.99);
+        assert!(differing(&[of(20, 0), of(10, 0), of(3, 7)]) > 0.9);
         assert!(differing(&[of(6, 14), of(3, 7), of(2, 8), of(4, 6)]) < 0.01);
         assert!(differing(&[of(20, 0), of(10, 0), of(8, 0)]) < 0.01);
     }

@@ -5,7 +5,7 @@
 //! and not the number of commits.
 
 use crate::history::{History, Node};
-use crate::rates::{Fired, ln_bug, ln_noise};
+use crate::rates::{Fired, ln_bug_or_own, ln_noise, ln_own};
 use crate::set::Set;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -141,6 +141,9 @@ pub(crate) struct Class {
     /// If one of the class is guilty: the runs of revisions that have the bug, and of the rest.
     pub(crate) bug: Fired,
     pub(crate) noise: Fired,
+    /// The runs that have the bug, each build by a rate of its own; and how likely that is.
+    ln_own: f64,
+    pub(crate) differing: f64,
     /// The class's part of the belief.
     pub(crate) weight: f64,
 }
@@ -259,11 +262,14 @@ impl Search {
         let it = &mut self.units[unit];
         it.rounds += u32::from(more.ok + more.hit > 0);
         it.rounds_hit += u32::from(more.hit > 0);
+        let before = ln_own(it.tally.fired());
         it.tally.add(more);
+        let own = ln_own(it.tally.fired()) - before;
         for class in &mut self.classes {
             let runs = if class.bug_in[unit] { &mut class.bug } else { &mut class.noise };
             runs.hit += more.hit;
             runs.ok += more.ok;
+            class.ln_own += if class.bug_in[unit] { own } else { 0.0 };
         }
         self.weigh();
     }
@@ -387,21 +393,21 @@ impl Search {
         let others = self.others();
         let ln_weight = |class: &Class| {
             if class.neutral {
-                return f64::NEG_INFINITY;
+                return (f64::NEG_INFINITY, 0.0);
             }
             let sides = others.iter();
             let other: f64 =
                 sides.map(|&(u, bug, ok)| if class.bug_in[u] { bug } else { ok }).sum();
-            self.ln_prior(class)
-                + ln_bug(class.bug)
-                + ln_noise(class.noise, self.config.noise)
-                + other
+            let (ln_bug, differing) = ln_bug_or_own(class.bug, class.ln_own);
+            let noise = ln_noise(class.noise, self.config.noise);
+            (self.ln_prior(class) + ln_bug + noise + other, differing)
         };
-        let lns: Vec<f64> = self.classes.iter().map(ln_weight).collect();
-        let most = lns.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let all: f64 = lns.iter().map(|ln| (ln - most).exp()).sum();
-        for (class, ln) in self.classes.iter_mut().zip(lns) {
+        let lns: Vec<(f64, f64)> = self.classes.iter().map(ln_weight).collect();
+        let most = lns.iter().map(|ln| ln.0).fold(f64::NEG_INFINITY, f64::max);
+        let all: f64 = lns.iter().map(|ln| (ln.0 - most).exp()).sum();
+        for (class, (ln, differing)) in self.classes.iter_mut().zip(lns) {
             class.weight = (ln - most).exp() / all;
+            class.differing = differing;
         }
     }
 
@@ -450,6 +456,8 @@ impl Class {
             neutral: false,
             bug: Fired::default(),
             noise: Fired::default(),
+            ln_own: 0.0,
+            differing: 0.0,
             weight: 0.0,
         };
         class.settle(members, history);

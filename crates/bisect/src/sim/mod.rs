@@ -9,6 +9,7 @@ pub use random::Random;
 use crate::history::{History, Node};
 use crate::next::{End, Step};
 use crate::search::{Config, Search, Sense, Tally};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What a simulated revision does when it is tested.
@@ -61,6 +62,7 @@ pub fn play(world: &World<'_>, config: &Config, random: &mut Random) -> Trial {
         seconds: 0.0,
         retested: 0,
     };
+    let mut tested: HashMap<String, Node> = HashMap::new();
     loop {
         let probes = match search.next() {
             Step::Done(end) => {
@@ -84,6 +86,10 @@ pub fn play(world: &World<'_>, config: &Config, random: &mut Random) -> Trial {
                     // The runs that were planned are known already; think again.
                     continue;
                 }
+            }
+            if let Some(signature) = (world.signature)(probe.node) {
+                let first = *tested.entry(signature).or_insert(probe.node);
+                trial.retested += u32::from(first != probe.node);
             }
             let tally = run(world, config.sense, probe.node, probe.runs, random);
             trial.runs += tally.runs();
