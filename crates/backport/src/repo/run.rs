@@ -445,7 +445,9 @@ impl Worker<'_> {
             facts.incidental = found.incidental.clone();
             // The search made sure that these bring the names along.
             facts.missing.clear();
-            facts.dangers.retain(|danger| danger.sign != Sign::MissingName);
+            facts
+                .dangers
+                .retain(|danger| !matches!(danger.sign, Sign::MissingName | Sign::UnknownName));
         }
         Ok(found)
     }
