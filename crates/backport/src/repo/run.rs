@@ -94,6 +94,9 @@ pub fn run(
     let branches = branches(user, options.branches)?;
     let trunk = trunk(user, commit.id)?;
     let scratch = Scratch::new(user)?;
+    if let Some(cache) = options.cache {
+        scratch.add_graph(cache);
+    }
     let mut record = Record::new(scratch.repo().clone());
     progress("the fix");
     let fix = fix::examine(&mut record, &commit, trunk, options.series)?;
