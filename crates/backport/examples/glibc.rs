@@ -48,9 +48,15 @@ fn main() -> ExitCode {
     let what = std::env::args().nth(1).unwrap_or_default();
     let run = || -> Result<()> {
         let mut world = World::open(&PathBuf::from(dir))?;
-        if std::env::args().nth(2).as_deref() == Some("half") {
-            // A fixed half, chosen by the backport's name.
-            world.pairs.retain(|pair| pair.copy.to_string().as_bytes()[0] % 2 == 0);
+        // A part of the pairs: a fixed half by the backport's name, or those that a file lists.
+        match std::env::args().nth(2).as_deref() {
+            None => {}
+            Some("half") => world.pairs.retain(|pair| pair.copy.to_string().as_bytes()[0] % 2 == 0),
+            Some(file) => {
+                let list = std::fs::read_to_string(file)?;
+                let listed: HashSet<&str> = list.split_whitespace().collect();
+                world.pairs.retain(|pair| listed.contains(pair.copy.to_string().as_str()));
+            }
         }
         eprintln!("{} branches, {} pairs", world.branches.len(), world.pairs.len());
         match what.as_str() {

@@ -58,16 +58,16 @@ impl Sign {
     pub fn weight(self) -> f64 {
         match self {
             Sign::MissingName => 2.0,
-            Sign::MissingFile => 2.0,
-            Sign::FollowUp => 2.0,
+            Sign::MissingFile => 1.0,
+            Sign::FollowUp => 0.5,
             Sign::OtherFunction => 0.5,
-            Sign::OtherLocks => 1.0,
-            Sign::OtherCallee => 1.0,
-            Sign::OtherPlace => 2.0,
+            Sign::OtherLocks => 0.5,
+            Sign::OtherCallee => 2.0,
+            Sign::OtherPlace => 1.0,
             Sign::Twin => 1.0,
-            Sign::Generated => 1.5,
+            Sign::Generated => 0.5,
             Sign::WhiteSpace => 0.5,
-            Sign::UnknownName => 1.0,
+            Sign::UnknownName => 2.0,
         }
     }
 }
@@ -84,7 +84,7 @@ pub struct Danger {
 }
 
 /// A score from here on asks for a person.
-pub const THRESHOLD: f64 = 1.0;
+pub const THRESHOLD: f64 = 2.0;
 
 /// The score of a set of signs: each kind counts once per change, however often it is seen.
 #[must_use]
@@ -156,7 +156,11 @@ fn unknown_names(file: &Versions<'_>, upstream: &Edit<'_>, say: &mut impl FnMut(
     let used: BTreeSet<&str> = upstream.added.iter().flat_map(|line| identifiers(line)).collect();
     let before: BTreeSet<&str> = file.base.lines().flat_map(identifiers).collect();
     let here: BTreeSet<&str> = file.ours.lines().flat_map(identifiers).collect();
-    for name in used.iter().filter(|name| before.contains(*name) && !here.contains(*name)) {
+    // A step of the ladder may have kept the branch's own name: then this one is not used here.
+    let after: BTreeSet<&str> = file.merged.lines().flat_map(identifiers).collect();
+    let unknown =
+        |name: &&&str| before.contains(**name) && !here.contains(**name) && after.contains(**name);
+    for name in used.iter().filter(unknown) {
         say(
             Sign::UnknownName,
             format!("`{name}`, which the change uses, is not in the branch's file"),

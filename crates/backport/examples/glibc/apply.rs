@@ -6,12 +6,11 @@ use ringfence_backport::danger::{Danger, Sign, Versions, look, score, unknown_fi
 use ringfence_backport::diff::Patch;
 use ringfence_backport::fingerprint::{Fingerprint, is_release_note};
 use ringfence_backport::repo::blobs::Blobs;
-use ringfence_backport::repo::port::port;
-use ringfence_backport::repo::record::Record;
+use ringfence_backport::repo::port::{Becomes, Stages, conflicts, decide};
 use ringfence_backport::repo::run::repairs;
 use ringfence_backport::repo::scratch::Scratch;
+use ringfence_git::{Oid, Repo};
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 
 /// A pair whose plain merge is clean: whether it was shipped like that, and the signs.
 struct Clean {
@@ -32,28 +31,43 @@ struct Counts {
 /// Carries every fix to the parent of its backport and compares the tree with the shipped one.
 pub(crate) fn measure(world: &World) -> Result<()> {
     let scratch = Scratch::new(&world.repo)?;
-    let mut record = Record::new(scratch.repo().clone());
-    let mut blobs = Blobs::open(scratch.repo())?;
+    let repo = scratch.repo();
+    let mut blobs = Blobs::open(repo)?;
+    let mut merges = Vec::new();
+    for batch in world.pairs.chunks(256) {
+        merge(world, repo, batch, &mut merges)?;
+        eprintln!("merged {} of {}", merges.len(), world.pairs.len());
+    }
+    let differ = differences(repo, &world.pairs, &merges)?;
     let (mut counts, mut clean) = (Counts::default(), Vec::new());
     let later = later_fixes(world)?;
     let mut patches: HashMap<String, Patch> = HashMap::new();
-    for (at, pair) in world.pairs.iter().enumerate() {
-        if at % 500 == 0 {
-            eprintln!("apply: {at} of {}", world.pairs.len());
+    for ((pair, merge), differ) in world.pairs.iter().zip(&merges).zip(&differ) {
+        let Some(merge) = merge else {
+            counts.failed += 1;
+            continue;
+        };
+        let conflicts = merge.conflicts.keys().any(|path| !is_release_note(path));
+        let outcome = if conflicts {
+            settled(&mut blobs, pair, merge, differ)?
+        } else {
+            Some(differ.is_empty())
+        };
+        match (conflicts, outcome) {
+            (false, Some(true)) => counts.plain_same += 1,
+            (false, _) => counts.plain_other += 1,
+            (true, Some(true)) => counts.settled_same += 1,
+            (true, Some(false)) => counts.settled_other += 1,
+            (true, None) => counts.open += 1,
         }
-        let done = one(
-            world,
-            &mut record,
-            &mut blobs,
-            pair,
-            &later,
-            &mut patches,
-            &mut counts,
-            &mut clean,
-        );
-        if let Err(error) = done {
-            // Snapshots of repositories lack objects here and there.
-            println!("not measured: {}: {error}", pair.copy);
+        if !conflicts {
+            let dangers = signs(world, &mut blobs, pair, merge, &later, &mut patches)?;
+            if std::env::var_os("RINGFENCE_VERBOSE").is_some() {
+                let signs: std::collections::BTreeSet<_> =
+                    dangers.iter().map(|danger| danger.sign).collect();
+                println!("{} {} as shipped: {} {signs:?}", pair.copy, pair.fix, differ.is_empty());
+            }
+            clean.push(Clean { same: differ.is_empty(), dangers });
         }
     }
     let all = world.pairs.len();
@@ -81,6 +95,101 @@ pub(crate) fn measure(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// The plain merge of one pair.
+struct Merge {
+    tree: String,
+    conflicts: BTreeMap<String, Stages>,
+}
+
+/// Merges a batch in one git; where it cannot read an object, the halves of the batch.
+fn merge(world: &World, repo: &Repo, batch: &[Pair], found: &mut Vec<Option<Merge>>) -> Result<()> {
+    let parent = |id: &Oid| world.parents.get(id).map(Oid::to_string).unwrap_or_default();
+    let line =
+        |pair: &Pair| format!("{} -- {} {}\n", parent(&pair.fix), parent(&pair.copy), pair.fix);
+    let input: String = batch.iter().map(line).collect();
+    let output =
+        repo.call(["merge-tree", "--write-tree", "--no-messages", "--stdin"], input.as_bytes())?;
+    if output.code != Some(0) {
+        if let [_] = batch {
+            found.push(None);
+        } else {
+            let (left, right) = batch.split_at(batch.len() / 2);
+            merge(world, repo, left, found)?;
+            merge(world, repo, right, found)?;
+        }
+        return Ok(());
+    }
+    let text = output.text();
+    let mut parts = text.split('\0');
+    for _ in batch {
+        let (_status, tree) = (parts.next(), parts.next().ok_or("merge-tree ended early")?);
+        found.push(Some(Merge { tree: tree.to_owned(), conflicts: conflicts(&mut parts) }));
+    }
+    Ok(())
+}
+
+/// The paths, release notes aside, in which each merge differs from what was shipped.
+fn differences(repo: &Repo, pairs: &[Pair], merges: &[Option<Merge>]) -> Result<Vec<Vec<String>>> {
+    let ids: String = pairs.iter().map(|pair| format!("{}^{{tree}}\n", pair.copy)).collect();
+    let trees = repo
+        .run_with(["cat-file", "--batch-check=%(objectname)", "--buffer"], ids.as_bytes())?
+        .text();
+    let trees: Vec<&str> = trees.lines().collect();
+    let mut input = String::new();
+    for (merge, tree) in merges.iter().zip(&trees) {
+        if let Some(merge) = merge {
+            input.push_str(&format!("{} {tree}\n", merge.tree));
+        }
+    }
+    let args = ["diff-tree", "-r", "--no-renames", "--name-only", "--stdin"];
+    let text = repo.run_with(args, input.as_bytes())?.text();
+    let mut lists = text.split_inclusive('\n').map(str::trim_end).peekable();
+    let mut found = Vec::new();
+    for (merge, tree) in merges.iter().zip(&trees) {
+        let Some(merge) = merge else {
+            found.push(Vec::new());
+            continue;
+        };
+        let head = format!("{} {tree}", merge.tree);
+        let mut differ = Vec::new();
+        if lists.peek() == Some(&head.as_str()) {
+            lists.next();
+            while let Some(path) =
+                lists.next_if(|line| !line.contains(' ') || line.len() != head.len())
+            {
+                if !is_release_note(path) {
+                    differ.push(path.to_owned());
+                }
+            }
+        }
+        found.push(differ);
+    }
+    Ok(found)
+}
+
+/// Whether the ladder makes what was shipped; `None` when it leaves a conflict open.
+fn settled(
+    blobs: &mut Blobs,
+    pair: &Pair,
+    merge: &Merge,
+    differ: &[String],
+) -> Result<Option<bool>> {
+    let mut same = differ.iter().all(|path| merge.conflicts.contains_key(path));
+    for (path, stages) in merge.conflicts.iter().filter(|(path, _)| !is_release_note(path)) {
+        let Ok((file, becomes)) = decide(blobs, path, stages) else { return Ok(None) };
+        if file.open > 0 {
+            return Ok(None);
+        }
+        let shipped = blobs.get(&format!("{}:{path}", pair.copy))?;
+        same &= match becomes {
+            Becomes::Gone => shipped.is_none(),
+            Becomes::Ours => false,
+            Becomes::Text { text, .. } => shipped == Some(text),
+        };
+    }
+    Ok(Some(same))
+}
+
 /// The fixes that are known, by the files they touch, for the sign of a follow-up.
 fn later_fixes(world: &World) -> Result<Vec<&Fingerprint>> {
     let mut ids: Vec<String> = world.pairs.iter().map(|pair| pair.fix.to_string()).collect();
@@ -89,51 +198,22 @@ fn later_fixes(world: &World) -> Result<Vec<&Fingerprint>> {
     Ok(ids.iter().filter_map(|id| world.index.get(id)).collect())
 }
 
-#[expect(clippy::too_many_arguments, reason = "one loop's body with the loop's state")]
-fn one(
+/// The signs of danger of a clean merge.
+fn signs(
     world: &World,
-    record: &mut Record,
     blobs: &mut Blobs,
     pair: &Pair,
+    merge: &Merge,
     later: &[&Fingerprint],
     patches: &mut HashMap<String, Patch>,
-    counts: &mut Counts,
-    clean: &mut Vec<Clean>,
-) -> Result<()> {
-    let parent = |id: &ringfence_git::Oid| world.parents.get(id).copied().ok_or("a first commit");
+) -> Result<Vec<Danger>> {
+    let tree = &merge.tree;
+    let parent = |id: &Oid| world.parents.get(id).copied().ok_or("a first commit");
     let (before, onto) = (parent(&pair.fix)?, parent(&pair.copy)?);
-    let Ok(carried) = port(record, false, blobs, before, pair.fix, onto) else {
-        counts.failed += 1;
-        return Ok(());
-    };
-    let plain = carried.code_conflicts().next().is_none();
-    let Some(tree) = carried.tree else {
-        counts.open += 1;
-        return Ok(());
-    };
-    let args = [
-        "diff-tree",
-        "-r",
-        "--no-renames",
-        "--name-only",
-        &tree.to_string(),
-        &pair.copy.to_string(),
-    ];
-    let differ = record.repo().run(args)?;
-    let same = differ.lines().all(is_release_note);
-    match (plain, same) {
-        (true, true) => counts.plain_same += 1,
-        (true, false) => counts.plain_other += 1,
-        (false, true) => counts.settled_same += 1,
-        (false, false) => counts.settled_other += 1,
-    }
-    if !plain {
-        return Ok(());
-    }
     let id = pair.fix.to_string();
     if !patches.contains_key(&id) {
-        let text = String::from_utf8_lossy(&world.repo.patch(pair.fix)?).into_owned();
-        patches.insert(id.clone(), Patch::read(&text));
+        let text = world.repo.patch(pair.fix).unwrap_or_default();
+        patches.insert(id.clone(), Patch::read(&String::from_utf8_lossy(&text)));
     }
     let mut dangers = Vec::new();
     for file in
@@ -143,7 +223,7 @@ fn one(
             Ok(blobs.text(&format!("{rev}:{path}")).ok().flatten().unwrap_or_default())
         };
         let (base, theirs) = (text(&before, &file.old_path)?, text(&pair.fix, &file.new_path)?);
-        let (ours, merged) = (text(&onto, &file.old_path)?, text(&tree, &file.new_path)?);
+        let (ours, merged) = (text(&onto, &file.old_path)?, text(tree, &file.new_path)?);
         let versions = Versions {
             path: &file.new_path,
             base: &base,
@@ -152,9 +232,8 @@ fn one(
             merged: &merged,
         };
         dangers.extend(look(&versions));
-        let mut has = |rev: &ringfence_git::Oid, path: &str| {
-            blobs.get(&format!("{rev}:{path}")).is_ok_and(|f| f.is_some())
-        };
+        let mut has =
+            |rev: &Oid, path: &str| blobs.get(&format!("{rev}:{path}")).is_ok_and(|f| f.is_some());
         dangers.extend(unknown_files(file, &mut |path| has(&pair.fix, path) && !has(&onto, path)));
     }
     if let Some(print) = world.index.get(&id) {
@@ -165,15 +244,7 @@ fn one(
             what: String::new(),
         }));
     }
-    if let Some(path) = std::env::var_os("RINGFENCE_SIGNS") {
-        let signs: std::collections::BTreeSet<_> =
-            dangers.iter().map(|d| format!("{:?}", d.sign)).collect();
-        let signs: Vec<_> = signs.into_iter().collect();
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-        writeln!(file, "{} {} {same} {}", pair.copy, pair.fix, signs.join(","))?;
-    }
-    clean.push(Clean { same, dangers });
-    Ok(())
+    Ok(dangers)
 }
 
 /// Prints, for each threshold, what share of the dangerous pairs is flagged and what share of the

@@ -34,8 +34,20 @@ impl Port {
     }
 }
 
+/// Reads the conflicts that `git merge-tree -z` lists, up to the empty part behind them.
+pub fn conflicts<'a>(parts: &mut impl Iterator<Item = &'a str>) -> BTreeMap<String, Stages> {
+    let mut found: BTreeMap<String, Stages> = BTreeMap::new();
+    for part in parts.take_while(|part| !part.is_empty()) {
+        let Some((head, path)) = part.split_once('\t') else { continue };
+        let [mode, id, stage] = head.splitn(3, ' ').collect::<Vec<_>>()[..] else { continue };
+        let stage = stage.parse::<usize>().unwrap_or(1).clamp(1, 3) - 1;
+        found.entry(path.to_owned()).or_default()[stage] = Some((mode.to_owned(), id.to_owned()));
+    }
+    found
+}
+
 /// A path's three versions in a conflict: mode and object, by stage.
-type Stages = [Option<(String, String)>; 3];
+pub type Stages = [Option<(String, String)>; 3];
 
 /// Carries the change from `before` to `after` (two commits or trees) to `onto`. With `keep`, what
 /// the ladder does is kept as evidence, so that its tree can be made again from the report.
@@ -65,13 +77,7 @@ pub fn port(
         command: output.command.clone(),
         what: first.chars().take(80).collect(),
     })?;
-    let mut conflicts: BTreeMap<&str, Stages> = BTreeMap::new();
-    for part in parts.take_while(|part| !part.is_empty()) {
-        let Some((head, path)) = part.split_once('\t') else { continue };
-        let [mode, id, stage] = head.splitn(3, ' ').collect::<Vec<_>>()[..] else { continue };
-        let stage = stage.parse::<usize>().unwrap_or(1).clamp(1, 3) - 1;
-        conflicts.entry(path).or_default()[stage] = Some((mode.to_owned(), id.to_owned()));
-    }
+    let conflicts = conflicts(&mut parts);
     let by = keep.then(|| {
         let status = output.code.unwrap_or(128);
         record.keep(command.map(str::to_owned).to_vec(), None, None, status, &output.stdout)
@@ -81,7 +87,7 @@ pub fn port(
     }
     let mut settled = Vec::new();
     let mut entries = String::new();
-    for (path, stages) in conflicts {
+    for (path, stages) in &conflicts {
         let (file, entry) = settle(record, keep, blobs, path, stages)?;
         settled.push(file);
         entries.push_str(&entry);
@@ -129,31 +135,70 @@ fn settle(
     keep: bool,
     blobs: &mut Blobs,
     path: &str,
-    stages: Stages,
+    stages: &Stages,
 ) -> Result<(Settled, String), Error> {
-    let path_text = path.to_owned();
-    let whole = |whole, open| Settled {
-        path: path_text.clone(),
-        steps: Vec::new(),
-        open,
-        whole: Some(whole),
-    };
+    let (file, becomes) = decide(blobs, path, stages)?;
     let id_len = stages.iter().flatten().map(|(_, id)| id.len()).max().unwrap_or(40);
-    let gone = format!("0 {}\t{path}\n", "0".repeat(id_len));
-    let stay = |side: &Option<(String, String)>| match side {
-        Some((mode, id)) => format!("{mode} {id}\t{path}\n"),
-        None => gone.clone(),
+    let gone = || format!("0 {}\t{path}\n", "0".repeat(id_len));
+    let entry = match becomes {
+        Becomes::Gone => gone(),
+        Becomes::Ours => {
+            stages[1].as_ref().map_or_else(gone, |(mode, id)| format!("{mode} {id}\t{path}\n"))
+        }
+        Becomes::Text { mode, text } => {
+            let args = ["hash-object", "-w", "--stdin"];
+            let id = match std::str::from_utf8(&text) {
+                Ok(text) => run(record, keep, &args, Some(text))?.text(),
+                // A report is text: what is not cannot be kept in it.
+                Err(_) => record.repo().run_with(args, &text)?.text(),
+            };
+            format!("{mode} {}\t{path}\n", id.trim())
+        }
+    };
+    Ok((file, entry))
+}
+
+/// What a file in conflict becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Becomes {
+    /// It is not there.
+    Gone,
+    /// It stays as the branch has it.
+    Ours,
+    /// It is a file of this mode and text.
+    Text {
+        /// Git's mode.
+        mode: String,
+        /// Its contents; with conflict markers where conflicts are open.
+        text: Vec<u8>,
+    },
+}
+
+/// Decides about one file in conflict.
+///
+/// # Errors
+///
+/// When git cannot read one of its versions.
+pub fn decide(blobs: &mut Blobs, path: &str, stages: &Stages) -> Result<(Settled, Becomes), Error> {
+    let whole = |whole, open| {
+        let file = Settled { path: path.to_owned(), steps: Vec::new(), open, whole: Some(whole) };
+        let becomes = if matches!(whole, Whole::NotOnBranch | Whole::Removed) {
+            Becomes::Gone
+        } else {
+            Becomes::Ours
+        };
+        Ok((file, becomes))
     };
     if is_release_note(path) {
-        return Ok((whole(Whole::ReleaseNote, 0), stay(&stages[1])));
+        return whole(Whole::ReleaseNote, 0);
     }
-    let ((mode, base), ours, theirs) = match &stages {
+    let ((mode, base), ours, theirs) = match stages {
         [Some(base), Some(ours), Some(theirs)] => (base.clone(), ours, theirs),
         [None, Some(ours), Some(theirs)] => ((ours.0.clone(), String::new()), ours, theirs),
-        [Some(_), None, Some(_)] => return Ok((whole(Whole::NotOnBranch, 0), gone)),
-        [Some(_), Some(_), None] => return Ok((whole(Whole::Removed, 0), gone)),
+        [Some(_), None, Some(_)] => return whole(Whole::NotOnBranch, 0),
+        [Some(_), Some(_), None] => return whole(Whole::Removed, 0),
         // Added on one side under a name that a rename claims on the other.
-        _ => return Ok((whole(Whole::NoText, 1), stay(&stages[1]))),
+        _ => return whole(Whole::NoText, 1),
     };
     let mut texts = Vec::new();
     for id in [&base, &ours.1, &theirs.1] {
@@ -161,21 +206,12 @@ fn settle(
         texts.extend(text.filter(|text| !text.contains(&0)));
     }
     let plain_file = [&mode, &ours.0, &theirs.0].iter().all(|mode| mode.starts_with("100"));
-    let [base, mine, new] = &texts[..] else {
-        return Ok((whole(Whole::NoText, 1), stay(&stages[1])));
+    let ([base, mine, new], true) = (&texts[..], plain_file) else {
+        return whole(Whole::NoText, 1);
     };
-    if !plain_file {
-        return Ok((whole(Whole::NoText, 1), stay(&stages[1])));
-    }
     let merged = carry(base, mine, new);
-    let args = ["hash-object", "-w", "--stdin"];
-    let id = match std::str::from_utf8(&merged.text) {
-        Ok(text) => run(record, keep, &args, Some(text))?.text(),
-        // A report is text: what is not cannot be kept in it.
-        Err(_) => record.repo().run_with(args, &merged.text)?.text(),
-    };
     let steps = merged.deviations.iter().map(|step| (step.rung, step.line)).collect();
-    let mode = if mode == ours.0 { &theirs.0 } else { &ours.0 };
+    let mode = if mode == ours.0 { theirs.0.clone() } else { ours.0.clone() };
     let file = Settled { path: path.to_owned(), steps, open: merged.conflicts.len(), whole: None };
-    Ok((file, format!("{mode} {}\t{path}\n", id.trim())))
+    Ok((file, Becomes::Text { mode, text: merged.text }))
 }

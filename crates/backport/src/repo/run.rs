@@ -94,6 +94,9 @@ pub fn run(
     let branches = branches(user, options.branches)?;
     let trunk = trunk(user, commit.id)?;
     let scratch = Scratch::new(user)?;
+    if let Some(cache) = options.cache {
+        scratch.add_graph(cache);
+    }
     let mut record = Record::new(scratch.repo().clone());
     progress("the fix");
     let fix = fix::examine(&mut record, &commit, trunk, options.series)?;
@@ -445,7 +448,9 @@ impl Worker<'_> {
             facts.incidental = found.incidental.clone();
             // The search made sure that these bring the names along.
             facts.missing.clear();
-            facts.dangers.retain(|danger| danger.sign != Sign::MissingName);
+            facts
+                .dangers
+                .retain(|danger| !matches!(danger.sign, Sign::MissingName | Sign::UnknownName));
         }
         Ok(found)
     }

@@ -115,6 +115,28 @@ impl Scratch {
         Ok(Scratch { dir, repo })
     }
 
+    /// Gives the scratch repository a commit graph, which makes every question about ancestors
+    /// some ten times quicker; `cache` keeps it for as long as no ref changes. Without one the
+    /// answers are the same, so nothing that goes wrong here matters.
+    pub fn add_graph(&self, cache: &Path) {
+        let git_dir = self.dir.path().join("repo.git");
+        let graph = git_dir.join("objects/info/commit-graph");
+        let refs = std::fs::read(git_dir.join("packed-refs")).unwrap_or_default();
+        let kept = cache.join(format!("commit-graph.{}", &super::record::digest(&refs)[..16]));
+        if std::fs::copy(&kept, &graph).is_ok() {
+            return;
+        }
+        let written = self.repo.run(["commit-graph", "write", "--reachable", "--no-progress"]);
+        let Some(bytes) = written.ok().and_then(|_| std::fs::read(&graph).ok()) else { return };
+        let _ = std::fs::create_dir_all(cache);
+        for entry in std::fs::read_dir(cache).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with("commit-graph.") {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        let _ = super::out::put(&kept, &bytes);
+    }
+
     /// The repository.
     #[must_use]
     pub fn repo(&self) -> &Repo {
