@@ -15,8 +15,10 @@ const STEPS: &[Step] = &[
         title: "clippy",
         command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
     },
-    Step { title: "tests", command: &["cargo", "test", "--workspace"] },
+    // Before the tests: those of the preload run the library.
     Step { title: "release build", command: &["cargo", "build", "--release"] },
+    Step { title: "library", command: &["cargo", "build", "--package", "ringfence-preload"] },
+    Step { title: "tests", command: &["cargo", "test", "--workspace"] },
     Step {
         title: "programs that use io_uring",
         command: &["cargo", "run", "--quiet", "--package", "ringfence-clients", "--", "programs"],
