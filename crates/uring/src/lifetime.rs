@@ -92,14 +92,13 @@ impl<H: Host> Ring<H> {
     }
 
     /// `POLL*` bits that hold for the ring now.
-    pub(crate) fn readiness(&self, from: &Arc<Ring<H>>, sub: &Submit<H>) -> Option<u32> {
-        let _ = (from, sub);
+    pub(crate) fn readiness(&self) -> u32 {
         let ready = self.cq.lock().ready(&self.shm, &self.layout);
         let mut events = libc::EPOLLOUT as u32;
         if ready > 0 {
             events |= libc::EPOLLIN as u32;
         }
-        Some(events)
+        events
     }
 
     /// The descriptor that is readable while completions are there.

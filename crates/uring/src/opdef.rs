@@ -119,7 +119,6 @@ impl<H: Host> Table<H> {
         Some(
             def(Op::Readv, Self::RW | BUFFER_SELECT, ops::rw::prep_vectored, ops::rw::read)
                 .work(ops::rw::work_read)
-                .done(ops::rw::read_done)
                 .short(ops::rw::is_short),
         ),
         Some(
@@ -134,7 +133,6 @@ impl<H: Host> Table<H> {
         Some(
             def(Op::ReadFixed, Self::RW, ops::rw::prep_fixed, ops::rw::read)
                 .work(ops::rw::work_read)
-                .done(ops::rw::read_done)
                 .short(ops::rw::is_short),
         ),
         Some(
@@ -185,7 +183,6 @@ impl<H: Host> Table<H> {
         Some(
             def(Op::Read, Self::RW | BUFFER_SELECT, ops::rw::prep, ops::rw::read)
                 .work(ops::rw::work_read)
-                .done(ops::rw::read_done)
                 .short(ops::rw::is_short),
         ),
         Some(

@@ -144,13 +144,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             tell(news)
         }
     };
-    let finished =
-        match ringfence_bisect::bisect(&job, &ringfence_bisect::plain_title, &stop, &mut news) {
-            Err(error @ ringfence_bisect::Error::Stopped(_)) => {
-                return Err(Failure::new(130, error.to_string()).into());
-            }
-            other => other?,
-        };
+    let finished = match ringfence_bisect::bisect(&job, &title, &stop, &mut news) {
+        Err(error @ ringfence_bisect::Error::Stopped(_)) => {
+            return Err(Failure::new(130, error.to_string()).into());
+        }
+        other => other?,
+    };
     let outcome = Outcome::of(&finished, &repo)?;
     let log = ringfence_bisect::compose(&finished, &outcome, &job, &repo)?.to_string();
     let json = serde_json::to_string_pretty(&outcome)? + "\n";
@@ -231,4 +230,11 @@ fn judge(path: &Path, args: &Args) -> Result<ExitCode> {
     write(args.export_json.as_deref(), &json)?;
     print!("{}", if args.json { json } else { judged.to_string() });
     Ok(ExitCode::from(u8::from(!judged.confirmed)))
+}
+
+/// The title of the first failure in a test's output, as the crash-log reader has it; failures that
+/// it does not know still have their first line.
+fn title(output: &str) -> Option<String> {
+    let read = ringfence_report::first(output).map(|report| report.title);
+    read.or_else(|| ringfence_bisect::plain_title(output))
 }

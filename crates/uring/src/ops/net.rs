@@ -162,7 +162,6 @@ pub(crate) fn recv<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
 
 /// Posts one result of a multishot, its buffer used up; false if it must be the last one.
 pub(crate) fn more<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, res: i32) -> bool {
-    let buffer = req.buffer;
     kbuf::settle(cx.sub, req, res);
     if cx.post_more(req, res) {
         req.cqe_flags = 0;
@@ -170,7 +169,6 @@ pub(crate) fn more<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, res: i32) -> b
         return true;
     }
     // The flags stay for the last completion; the buffer is settled already.
-    let _ = buffer;
     false
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn prep_openat<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Re
     let flags = u64::from(req.sqe.op_flags);
     let creates = flags & (libc::O_CREAT as u64 | libc::O_TMPFILE as u64 & !0o200000) != 0;
     let mode = if creates { u64::from(req.sqe.len) & 0o7777 } else { 0 };
-    prep(req, cx, OpenHow { flags, mode, resolve: 0 }, false)
+    prep(req, cx, OpenHow { flags, mode, resolve: 0 })
 }
 
 pub(crate) fn prep_openat2<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
@@ -29,10 +29,10 @@ pub(crate) fn prep_openat2<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> R
         return Err(Errno::EINVAL);
     }
     let how: OpenHow = plain::read(&cx.ring.host, req.sqe.off)?;
-    prep(req, cx, how, true)
+    prep(req, cx, how)
 }
 
-fn prep<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>, how: OpenHow, _: bool) -> Result<()> {
+fn prep<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>, how: OpenHow) -> Result<()> {
     if req.sqe.buf_index != 0 {
         return Err(Errno::EINVAL);
     }

@@ -7,8 +7,7 @@ use crate::submit::Prep;
 use ringfence_abi::*;
 use ringfence_host::{Host, calls, plain};
 
-const KNOWN: u32 = (libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_DIRECT | libc::O_EXCL) as u32
-    & !(libc::O_EXCL as u32);
+const KNOWN: u32 = (libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_DIRECT) as u32;
 
 pub(crate) fn prep<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()> {
     let sqe = &req.sqe;

@@ -37,10 +37,8 @@ fn mask<H: Host>(req: &Req<H>) -> u32 {
 pub(crate) fn add<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     let mask = mask(req);
     let fd = req.file.fd();
-    if let Some(ring) = cx.ring.shared.ring(fd)
-        && let Some(ready) = ring.readiness(cx.ring, cx.sub)
-    {
-        return add_ring(req, cx, &ring, ready);
+    if let Some(ring) = cx.ring.shared.ring(fd) {
+        return add_ring(req, &ring);
     }
     let ready = match calls::poll_now(&cx.ring.host, fd, mask) {
         Ok(ready) => ready & mask,
@@ -58,19 +56,13 @@ pub(crate) fn add<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
 }
 
 /// A poll on a ring: on the descriptor that stands for its completions.
-fn add_ring<H: Host>(
-    req: &mut Req<H>,
-    cx: &mut Cx<'_, H>,
-    ring: &Arc<Ring<H>>,
-    ready: u32,
-) -> Outcome {
-    let mask = mask(req);
+fn add_ring<H: Host>(req: &mut Req<H>, ring: &Arc<Ring<H>>) -> Outcome {
+    let (mask, ready) = (mask(req), ring.readiness());
     if ready & mask != 0 && req.sqe.len & IORING_POLL_ADD_MULTI == 0 {
         return Outcome::Done((ready & mask) as i32);
     }
     match ring.make_poll_fd() {
         Ok(fd) => {
-            let _ = cx;
             req.file = crate::request::FileRef::Plain(fd);
             Outcome::WaitUntried(mask & !(libc::EPOLLOUT as u32))
         }

@@ -364,10 +364,7 @@ fn work<H: Host>(req: &mut Req<H>, host: &H, way: Way) -> i32 {
                 }
             }
             Err(Errno::EINTR) => {}
-            Err(errno) if req.done > 0 => {
-                let _ = errno;
-                return req.done as i32;
-            }
+            Err(_) if req.done > 0 => return req.done as i32,
             Err(errno) => return errno.as_result(),
         }
     }
@@ -379,9 +376,4 @@ pub(crate) fn work_read<H: Host>(req: &mut Req<H>, host: &H) -> i32 {
 
 pub(crate) fn work_write<H: Host>(req: &mut Req<H>, host: &H) -> i32 {
     work(req, host, Way::Write)
-}
-
-pub(crate) fn read_done<H: Host>(req: &mut Req<H>, res: i32, _: &mut Cx<'_, H>) -> Outcome {
-    let _ = req;
-    Outcome::Done(res)
 }
