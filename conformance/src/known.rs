@@ -5,6 +5,7 @@
 
 /// Causes, and the bodies (as `file::name`) that the engine fails for each.
 pub const KNOWN: &[(&str, &[&str])] = &[
+    ("credentials cannot be registered", &["register_misc::personality"]),
     // Operations and registrations that are not there.
     ("no extended attributes yet", &["fs::attributes"]),
     ("no READ_MULTISHOT yet", &["multishot::read", "multishot::read_refusals"]),

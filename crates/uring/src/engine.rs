@@ -380,6 +380,13 @@ impl<H: Host> Engine<H> {
         }
         let rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
         for ring in rings {
+            if (first..=last).contains(&(ring.fd as u32))
+                && ring.pending.load(Ordering::Acquire) > 0
+            {
+                // What is ready is posted while a thread can still be asked for it by this number:
+                // the program may take it from the ring without another call.
+                let _ = ring.drive(crate::wait::Role::Guest, Some(0), None);
+            }
             ring.keep_files(first, last);
         }
         self.forget_rings(first, last);

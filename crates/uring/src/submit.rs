@@ -299,7 +299,8 @@ impl<H: Host> Ring<H> {
         if self.has(IORING_SETUP_IOPOLL) && !def.has(crate::opdef::IOPOLL) {
             return Err(Errno::EINVAL);
         }
-        if req.sqe.personality != 0 && !sub.registered.has_personality(req.sqe.personality) {
+        if req.sqe.personality != 0 {
+            // None can be registered.
             return Err(Errno::EINVAL);
         }
         (def.prep)(req, &mut Prep { ring: self, sub, at_once })

@@ -1,4 +1,4 @@
-//! Eventfd, probe, personalities, restrictions, enabling, worker settings, the clock of waits.
+//! Eventfd, probe, restrictions, enabling, worker settings, the clock of waits.
 
 use crate::opdef::Table as Ops;
 use crate::ring::{EventFd, Ring};
@@ -212,36 +212,6 @@ pub(super) fn probe<H: Host>(
         let at = arg + head_len + u64::from(op) * size_of::<ProbeOp>() as u64;
         plain::write(&ring.host, at, &ProbeOp { op, flags, ..ProbeOp::default() })?;
     }
-    Ok(0)
-}
-
-pub(super) fn personality<H: Host>(
-    _: &Arc<Ring<H>>,
-    sub: &mut Submit<H>,
-    arg: u64,
-    nr: u32,
-) -> Result<u32> {
-    if arg != 0 || nr != 0 {
-        return Err(Errno::EINVAL);
-    }
-    let registered = &mut sub.registered;
-    if let Some(id) = registered.free_personalities.pop() {
-        return Ok(u32::from(id));
-    }
-    registered.personalities = registered.personalities.checked_add(1).ok_or(Errno::ENOSPC)?;
-    Ok(u32::from(registered.personalities))
-}
-
-pub(super) fn unregister_personality<H: Host>(
-    _: &Arc<Ring<H>>,
-    sub: &mut Submit<H>,
-    arg: u64,
-    nr: u32,
-) -> Result<u32> {
-    if arg != 0 || nr > u32::from(u16::MAX) || !sub.registered.has_personality(nr as u16) {
-        return Err(Errno::EINVAL);
-    }
-    sub.registered.free_personalities.push(nr as u16);
     Ok(0)
 }
 

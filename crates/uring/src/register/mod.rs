@@ -24,8 +24,6 @@ pub(crate) struct Registered<H: Host> {
     /// Restrictions are in force.
     pub(crate) restricted: bool,
     restrictions: Option<misc::Restrictions>,
-    personalities: u16,
-    free_personalities: Vec<u16>,
     /// The clock of waits.
     pub(crate) clock: ringfence_host::Clock,
     iowq_limits: [u32; 2],
@@ -39,8 +37,6 @@ impl<H: Host> Default for Registered<H> {
             groups: Groups::default(),
             restricted: false,
             restrictions: None,
-            personalities: 0,
-            free_personalities: Vec::new(),
             clock: ringfence_host::Clock::Monotonic,
             iowq_limits: [0; 2],
         }
@@ -48,11 +44,6 @@ impl<H: Host> Default for Registered<H> {
 }
 
 impl<H: Host> Registered<H> {
-    /// Whether a personality is registered.
-    pub(crate) fn has_personality(&self, id: u16) -> bool {
-        id >= 1 && id <= self.personalities && !self.free_personalities.contains(&id)
-    }
-
     /// Whether the restrictions allow an entry.
     ///
     /// # Errors
@@ -122,8 +113,8 @@ fn operation<H: Host>(op: RegisterOp) -> Option<RegisterFn<H>> {
         R::EventfdAsync => misc::eventfd_async,
         R::UnregisterEventfd => misc::unregister_eventfd,
         R::Probe => misc::probe,
-        R::Personality => misc::personality,
-        R::UnregisterPersonality => misc::unregister_personality,
+        // Requests run with the credentials of the process; others cannot be kept for later.
+        R::Personality | R::UnregisterPersonality => return None,
         R::Restrictions => misc::restrictions,
         R::EnableRings => misc::enable_rings,
         R::IowqAff => misc::iowq_affinity,
