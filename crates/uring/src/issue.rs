@@ -68,6 +68,9 @@ impl<H: Host> Ring<H> {
         {
             return Outcome::Done(errno.as_result());
         }
+        if !def.has(crate::opdef::QUICK) {
+            sub.clock = None;
+        }
         let punts = def.has(crate::opdef::CAN_WORK) && !def.has(crate::opdef::LOOKS_FIRST);
         if req.force_async && punts && !req.polled {
             return Outcome::Work;

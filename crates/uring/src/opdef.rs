@@ -37,6 +37,9 @@ pub(crate) const UNBOUNDED: u8 = 1 << 5;
 /// It looks at its file before it goes to a worker: what waits for readiness blocks none.
 pub(crate) const LOOKS_FIRST: u8 = 1 << 6;
 
+/// It makes no system call, so no time passes that a timer would notice.
+pub(crate) const QUICK: u8 = 1 << 7;
+
 /// One row.
 pub(crate) struct OpDef<H: Host> {
     pub(crate) op: Op,
@@ -159,10 +162,10 @@ impl<H: Host> Table<H> {
             )
             .short(ops::net::is_short),
         ),
-        row(Op::Timeout, 0, ops::timeout::prep, ops::timeout::issue),
-        row(Op::TimeoutRemove, 0, ops::timeout::prep_remove, ops::timeout::remove),
+        row(Op::Timeout, QUICK, ops::timeout::prep, ops::timeout::issue),
+        row(Op::TimeoutRemove, QUICK, ops::timeout::prep_remove, ops::timeout::remove),
         row(Op::Accept, Self::NET, ops::net::prep_accept, ops::net::accept),
-        row(Op::AsyncCancel, 0, ops::cancel::prep, ops::cancel::issue),
+        row(Op::AsyncCancel, QUICK, ops::cancel::prep, ops::cancel::issue),
         row(Op::LinkTimeout, 0, ops::timeout::prep_link, ops::timeout::issue_link),
         row(Op::Connect, Self::FILE | UNBOUNDED, ops::net::prep_connect, ops::net::connect),
         Some(

@@ -174,6 +174,7 @@ impl<H: Host> Ring<H> {
     ) -> R {
         let mut guard: MutexGuard<'_, Submit<H>> = self.submit.lock();
         let sub = &mut *guard;
+        sub.clock = None;
         let result = body(self, sub);
         self.run_ready(sub);
         self.flush(sub);

@@ -64,6 +64,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) kinds: crate::kind::Kinds,
     /// Whether calls that may block are made inline: reads, writes, metadata.
     pub(crate) patience: [crate::patience::Patience; 3],
+    /// The time, read by a request of this batch since which nothing took any.
+    pub(crate) clock: Option<u64>,
     /// Requests alive: prepared and not completed.
     pub(crate) alive: usize,
     /// Operations done, by opcode.
@@ -93,6 +95,7 @@ impl<H: Host> Submit<H> {
             registered: Registered::default(),
             kinds: crate::kind::Kinds::default(),
             patience: [crate::patience::Patience::default(); 3],
+            clock: None,
             alive: 0,
             counts: [0; Op::COUNT],
             submitting: false,

@@ -105,15 +105,24 @@ pub(crate) fn read_time<H: Host>(host: &H, addr: u64) -> Result<u64> {
 
 /// When a time is over, MONOTONIC nanoseconds.
 pub(crate) fn deadline_of<H: Host>(host: &H, nanos: u64, clock: Clock, absolute: bool) -> u64 {
+    if absolute && clock == Clock::Monotonic {
+        return nanos;
+    }
     let now = host.now(Clock::Monotonic);
     if !absolute {
         return now.saturating_add(nanos);
     }
-    if clock == Clock::Monotonic {
-        return nanos;
-    }
     let left = nanos.saturating_sub(host.now(clock));
     now.saturating_add(left)
+}
+
+/// As [`deadline_of`], with one look at the clock for all timers that are armed in a row.
+pub(crate) fn deadline_in<H: Host>(host: &H, sub: &mut Submit<H>, time: &Time) -> u64 {
+    if time.absolute {
+        return deadline_of(host, time.nanos, time.clock, true);
+    }
+    let now = *sub.clock.get_or_insert_with(|| host.now(Clock::Monotonic));
+    now.saturating_add(time.nanos)
 }
 
 impl<H: Host> Ring<H> {

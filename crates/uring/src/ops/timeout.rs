@@ -4,7 +4,7 @@ use crate::issue::Cx;
 use crate::parked::{Key, Waits};
 use crate::request::{Extra, Outcome, Req};
 use crate::submit::Prep;
-use crate::timeout::{Time, deadline_of, disarm, read_time, rearm_linked};
+use crate::timeout::{Time, deadline_in, deadline_of, disarm, read_time, rearm_linked};
 use ringfence_abi::*;
 use ringfence_host::{Clock, Host};
 
@@ -66,7 +66,7 @@ pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     let Extra::Time(time) = &mut req.extra else {
         return Outcome::Done(Errno::EINVAL.as_result());
     };
-    time.deadline = deadline_of(&cx.ring.host, time.nanos, time.clock, time.absolute);
+    time.deadline = deadline_in(&cx.ring.host, cx.sub, time);
     if time.count > 0 && !time.multishot {
         // It counts from what has been posted when it is armed; completions of its own batch follow.
         let cq = cx.ring.cq.lock();
