@@ -21,6 +21,11 @@ use std::collections::HashMap;
 const ALL_EVENTS: u32 =
     (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLPRI | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
 
+/// After these a short receive no longer means an empty socket: its end raises no second event,
+/// and a receive stops at urgent data.
+const ENDS_DRAINING: u32 =
+    (libc::EPOLLERR | libc::EPOLLHUP | libc::EPOLLRDHUP | libc::EPOLLPRI) as u32;
+
 /// Events that end every wait.
 pub(crate) const ALWAYS: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
 
@@ -34,10 +39,10 @@ struct Watched {
     registered: bool,
     /// A receive has emptied it, and no event has come since.
     drained: bool,
-    /// Its end, or an error, has been told: that raises no second event.
+    /// Its end, an error or urgent data has been told.
     ended: bool,
-    /// Whether it is a stream socket, once that was asked.
-    stream: Option<bool>,
+    /// Whether it is a TCP socket, once that was asked.
+    tcp: Option<bool>,
 }
 
 /// The files that requests of a ring wait for, by descriptor.
@@ -151,13 +156,13 @@ impl<H: Host> Ring<H> {
         self.trusts_closes() && sub.polled.watched.get(&fd).is_some_and(|watched| watched.drained)
     }
 
-    /// A receive came short. On a stream that means that the socket is empty, and that whatever
-    /// comes next raises an event, unless the end of the stream has been told already.
+    /// A receive came short. On TCP that means that the socket is empty, and that whatever comes
+    /// next raises an event, unless the end of the stream has been told already.
     pub(crate) fn note_drained(
         &self,
         sub: &mut Submit<H>,
         req: &Req<H>,
-        is_stream: impl FnOnce() -> bool,
+        is_tcp: impl FnOnce() -> bool,
     ) {
         let FileRef::Plain(fd) = req.file else { return };
         if !self.trusts_closes() {
@@ -167,7 +172,7 @@ impl<H: Host> Ring<H> {
             && watched.registered
             && !watched.ended
         {
-            watched.drained = *watched.stream.get_or_insert_with(is_stream);
+            watched.drained = *watched.tcp.get_or_insert_with(is_tcp);
         }
     }
 
@@ -223,7 +228,7 @@ impl<H: Host> Ring<H> {
                 continue;
             }
             watched.drained = false;
-            watched.ended |= revents & (ALWAYS | libc::EPOLLRDHUP as u32) != 0;
+            watched.ended |= revents & ENDS_DRAINING != 0;
             let mut waiting = std::mem::take(&mut watched.waiting);
             waiting.retain(|key| !self.let_go(sub, *key, revents));
             // Issuing happens after the scan, from the ready queue, so nobody was added since

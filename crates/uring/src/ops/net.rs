@@ -203,7 +203,8 @@ fn recv_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
 /// A receive came short of its buffer.
 fn note_short<H: Host>(req: &Req<H>, cx: &mut Cx<'_, H>) {
     let (ring, fd) = (cx.ring, req.file.fd());
-    let kind = || matches!(socket_option(&ring.host, fd, libc::SO_TYPE), Ok(libc::SOCK_STREAM));
+    // TCP only: a UNIX socket's receive also stops where descriptors were attached.
+    let kind = || socket_option(&ring.host, fd, libc::SO_PROTOCOL) == Ok(libc::IPPROTO_TCP);
     ring.note_drained(cx.sub, req, kind);
 }
 
