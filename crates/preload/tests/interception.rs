@@ -142,6 +142,11 @@ fn a_ring_let_go_of_is_released_in_parent_and_child() {
 }
 
 #[test]
+fn what_a_short_receive_left_is_not_lost() {
+    Run::default().succeeds(&compile("short", &[]));
+}
+
+#[test]
 fn an_unknown_setting_is_told_and_harms_nothing() {
     let program = compile("sites", &[]);
     let (status, stdout, stderr) = Run::default().env("RINGFENCE_LOG", "loud").run(&program);
