@@ -7,11 +7,9 @@
 pub const KNOWN: &[(&str, &[&str])] = &[
     ("credentials cannot be registered", &["register_misc::personality"]),
     // Operations and registrations that are not there.
-    ("no extended attributes yet", &["fs::attributes"]),
     ("no READ_MULTISHOT yet", &["multishot::read", "multishot::read_refusals"]),
     ("no bundles yet", &["multishot::receive_bundles", "pbuf::bundles"]),
     ("no READV_FIXED yet", &["register_buffers::vectors"]),
-    ("no FIXED_FD_INSTALL yet", &["register_files::install"]),
     (
         "no SEND_ZC yet",
         &[
@@ -24,25 +22,6 @@ pub const KNOWN: &[(&str, &[&str])] = &[
     (
         "no URING_CMD yet",
         &["command::get_option", "command::queues", "command::set_option", "command::unknown"],
-    ),
-    ("no EPOLL_WAIT yet", &["command::epoll_wait", "command::epoll_wait_errors"]),
-    (
-        "no FUTEX_WAIT, FUTEX_WAKE, FUTEX_WAITV yet",
-        &[
-            "futex::bad_arguments",
-            "futex::cancelled",
-            "futex::meets_the_system_call",
-            "futex::other_value",
-            "futex::several_words",
-            "futex::several_words_bad",
-            "futex::timed_out",
-            "futex::wait_and_wake",
-            "futex::wakes_as_many_as_asked",
-        ],
-    ),
-    (
-        "no WAITID yet",
-        &["process::dead_already", "process::wait_is_cancelled", "process::waits_for_a_child"],
     ),
     ("no SEND_MSG_RING yet", &["msg_ring::by_registration"]),
     (

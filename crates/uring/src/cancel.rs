@@ -1,5 +1,6 @@
 //! Cancellation: matching parked requests, and taking them away from what they wait for.
 
+use crate::opdef::{NEEDS_FILE, Table};
 use crate::parked::{Key, Parked, Waits};
 use crate::submit::Submit;
 use ringfence_abi::*;
@@ -59,7 +60,9 @@ impl Match {
             return true;
         }
         let fixed = self.has(IORING_ASYNC_CANCEL_FD_FIXED);
-        (!self.has(IORING_ASYNC_CANCEL_FD) || entry.fd == self.fd && entry.fixed == fixed)
+        let has_file = Table::<H>::get(entry.opcode).is_some_and(|def| def.has(NEEDS_FILE));
+        (!self.has(IORING_ASYNC_CANCEL_FD)
+            || has_file && entry.fd == self.fd && entry.fixed == fixed)
             && (!self.has(IORING_ASYNC_CANCEL_OP) || entry.opcode == self.opcode)
             && (!self.by_user_data() || entry.user_data == self.user_data)
     }
@@ -78,27 +81,41 @@ pub(crate) fn cancel<H: Host>(sub: &mut Submit<H>, wanted: &Match) -> Result<i32
     } else {
         sub.parked.iter().find(|(_, entry)| wanted.accepts(entry)).map(|(key, _)| key)
     };
-    cancel_parked(sub, key.ok_or(Errno::ENOENT)?).map(|()| 0)
+    cancel_parked(sub, key.ok_or(Errno::ENOENT)?)
 }
 
 fn cancel_all<H: Host>(sub: &mut Submit<H>, wanted: &Match) -> i32 {
     let keys: Vec<Key> =
         sub.parked.iter().filter(|(_, entry)| wanted.accepts(entry)).map(|(key, _)| key).collect();
-    let mut count = 0;
+    let (mut count, mut at_once) = (0, [false; COUNTED.len()]);
     for key in keys {
+        let class = sub.parked.get(key).and_then(|entry| class(entry.opcode));
         if cancel_parked(sub, key).is_ok() {
-            count += 1;
+            match class {
+                Some(class) => at_once[class] = true,
+                None => count += 1,
+            }
         }
     }
-    count
+    count + at_once.iter().filter(|any| **any).count() as i32
 }
 
-/// Cancels one parked request; it completes with `ECANCELED`, after whoever cancels it.
+/// Operations whose plain cancel yields 1 where others yield 0. A cancel of all takes those of a
+/// class at once and counts them as one.
+const COUNTED: [&[Op]; 2] = [&[Op::Waitid], &[Op::FutexWait, Op::FutexWaitv]];
+
+fn class(opcode: u8) -> Option<usize> {
+    COUNTED.iter().position(|class| class.iter().any(|op| *op as u8 == opcode))
+}
+
+/// Cancels one parked request; it completes with `ECANCELED`, after whoever cancels it. What a
+/// plain cancel yields: 0, or 1 for some operations.
 ///
 /// # Errors
 /// `ENOENT` if it is gone, `EALREADY` if a worker has it.
-pub(crate) fn cancel_parked<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<()> {
+pub(crate) fn cancel_parked<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<i32> {
     let entry = sub.parked.get(key).ok_or(Errno::ENOENT)?;
+    let count = i32::from(class(entry.opcode).is_some());
     let req = match &entry.waits {
         Waits::Work { job } => {
             let req = job.take().ok_or(Errno::EALREADY)?;
@@ -113,10 +130,17 @@ pub(crate) fn cancel_parked<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<()
                 _ => None,
             }
         }
+        Waits::Blocked { blocked, .. } => {
+            blocked.stop();
+            match sub.parked.remove(key).map(|entry| entry.waits) {
+                Some(Waits::Blocked { req, .. }) => Some(req),
+                _ => None,
+            }
+        }
         Waits::Time { .. } | Waits::LinkTime { .. } => crate::timeout::disarm(sub, key),
     };
     let mut req = req.ok_or(Errno::ENOENT)?;
     req.result = Some(Errno::ECANCELED.as_result());
     sub.ready.push_back(req);
-    Ok(())
+    Ok(count)
 }

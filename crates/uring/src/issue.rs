@@ -85,6 +85,7 @@ impl<H: Host> Ring<H> {
             Outcome::Wait(events) => self.park_ready(sub, req, events, true),
             Outcome::WaitUntried(events) => self.park_ready(sub, req, events, false),
             Outcome::Work => self.park_work(sub, req),
+            Outcome::Block => self.park_blocked(sub, req),
             Outcome::Timer(deadline) => self.park_timer(sub, req, deadline),
         }
     }

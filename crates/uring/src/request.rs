@@ -15,7 +15,7 @@ pub(crate) struct Request<H: Host> {
     /// The submission entry, copied once.
     pub(crate) sqe: Sqe,
     /// What prep copied from where the entry points.
-    pub(crate) extra: Extra,
+    pub(crate) extra: Extra<H>,
     /// The open file, looked up when the request is issued.
     pub(crate) file: FileRef<H>,
     /// The next member of the link chain.
@@ -112,7 +112,7 @@ impl<H: Host> Request<H> {
 }
 
 /// What prep copied from the program's memory, or state of the operation's own.
-pub(crate) enum Extra {
+pub(crate) enum Extra<H: Host> {
     /// Nothing.
     None,
     /// The iovecs of a vectored read or write, and how far they are used up.
@@ -127,6 +127,10 @@ pub(crate) enum Extra {
     Time(crate::timeout::Time),
     /// A poll: the events asked for.
     Poll(u32),
+    /// A wait that a thread makes.
+    Wait(Arc<crate::blocked::Wait>),
+    /// Waits that come before it.
+    Before(crate::ops::futex::Before<H>),
     /// A number of the operation's own.
     Number(u64),
     /// The tag of the registered buffer it uses, kept from being told.
@@ -214,6 +218,8 @@ pub(crate) enum Outcome {
     WaitUntried(u32),
     /// It blocks: let a worker do it.
     Work,
+    /// It blocks for as long as it likes: let a thread wait, and keep the request.
+    Block,
     /// It waits for a time, MONOTONIC nanoseconds, `u64::MAX` for none.
     Timer(u64),
 }

@@ -2,7 +2,6 @@
 
 use crate::cq::{Cq, Entry, View, Wake};
 use crate::engine::Shared;
-use crate::request::Req;
 use crate::submit::Submit;
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
@@ -101,7 +100,7 @@ pub struct Ring<H: Host> {
     /// What of `cq` can be known without its lock.
     pub(crate) view: Arc<View>,
     /// Results from workers, for rings whose owner alone may post.
-    pub(crate) task_work: Mutex<Vec<(crate::parked::Key, Req<H>, i32)>>,
+    pub(crate) task_work: Mutex<Vec<crate::work::Finished<H>>>,
     /// The epoll descriptor of the ring, -1 until something waits.
     pub(crate) epfd: AtomicI32,
     /// The eventfd in it that wakes a waiter, -1 until then.
@@ -180,12 +179,16 @@ impl<H: Host> Ring<H> {
         self.flush(sub);
         self.pending.store(sub.parked.len(), Ordering::Release);
         let jobs = std::mem::take(&mut sub.jobs);
+        let blocked = std::mem::take(&mut sub.blocked);
         let after = std::mem::take(&mut sub.after);
         drop(guard);
-        if !jobs.is_empty() {
-            self.shared.pool.queue(jobs);
+        if !jobs.is_empty() || !blocked.is_empty() {
+            self.shared.pool.queue(jobs, &blocked);
         }
         self.wake(&after);
+        for wait in &blocked {
+            wait.settle();
+        }
         result
     }
 

@@ -48,6 +48,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) fired: u32,
     /// Work for the pool, handed over once the lock is released.
     pub(crate) jobs: Vec<Arc<Job<H>>>,
+    /// Waits for threads, handed over once the lock is released.
+    pub(crate) blocked: Vec<Arc<crate::blocked::Blocked<H>>>,
     /// Whom to wake once the lock is released.
     pub(crate) after: After,
     /// Requests that wait.
@@ -87,6 +89,7 @@ impl<H: Host> Submit<H> {
             batch: Vec::with_capacity(32),
             fired: 0,
             jobs: Vec::new(),
+            blocked: Vec::new(),
             after: After::default(),
             parked: Table::new(),
             polled: Polled::default(),

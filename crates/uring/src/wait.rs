@@ -4,6 +4,7 @@
 //! requests on its own stack, so that nothing is handed to another thread on the way.
 
 use crate::ring::Ring;
+use crate::work::Finished;
 use ringfence_abi::*;
 use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Clock, Event, Host, plain};
@@ -311,8 +312,11 @@ impl<H: Host> Ring<H> {
             self.shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
         }
         let done = std::mem::take(&mut *self.task_work.lock());
-        for (key, req, res) in done {
-            self.finish_work(sub, key, req, res);
+        for done in done {
+            match done {
+                Finished::Work(key, req, res) => self.finish_work(sub, key, req, res),
+                Finished::Wait(key, wait, res) => self.finish_wait(sub, key, &wait, res),
+            }
         }
     }
 
