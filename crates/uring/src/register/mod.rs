@@ -4,6 +4,7 @@ pub(crate) mod buffers;
 pub(crate) mod files;
 mod misc;
 mod pbuf;
+mod table;
 
 use crate::cq::Entry;
 use crate::kbuf::Groups;
