@@ -5,7 +5,6 @@
 
 /// Causes, and the bodies (as `file::name`) that the engine fails for each.
 pub const KNOWN: &[(&str, &[&str])] = &[
-    ("credentials cannot be registered", &["register_misc::personality"]),
     // Operations and registrations that are not there.
     ("no READ_MULTISHOT yet", &["multishot::read", "multishot::read_refusals"]),
     ("no bundles yet", &["multishot::receive_bundles", "pbuf::bundles"]),
@@ -23,17 +22,7 @@ pub const KNOWN: &[(&str, &[&str])] = &[
         "no URING_CMD yet",
         &["command::get_option", "command::queues", "command::set_option", "command::unknown"],
     ),
-    ("no SEND_MSG_RING yet", &["msg_ring::by_registration"]),
-    (
-        "no CLONE_BUFFERS yet",
-        &[
-            "register_buffers::bad_clones",
-            "register_buffers::clones",
-            "register_buffers::partial_clones",
-        ],
-    ),
     ("no RESIZE_RINGS yet", &["register_misc::resize", "register_misc::resize_errors"]),
-    ("no MEM_REGION yet", &["register_misc::wait_region", "register_misc::wait_region_errors"]),
     ("RECVSEND_BUNDLE, RW_ATTR and CUR_PERSONALITY are missing", &["setup::features"]),
     // What is there and differs.
     ("files are compared by descriptor", &["cancel::by_duplicate_of_the_file"]),

@@ -324,3 +324,15 @@ pub fn send_signal(pid: i32, signal: i32) {
     // SAFETY: touches no memory of ours.
     assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "kill");
 }
+
+/// The process's effective user.
+pub fn effective_user() -> u32 {
+    // SAFETY: touches no memory of ours.
+    unsafe { libc::geteuid() }
+}
+
+/// Changes the process's effective user.
+pub fn set_effective_user(user: u32) {
+    // SAFETY: touches no memory of ours.
+    assert_eq!(unsafe { libc::seteuid(user) }, 0, "seteuid");
+}

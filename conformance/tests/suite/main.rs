@@ -27,6 +27,7 @@ mod process;
 mod register_buffers;
 mod register_files;
 mod register_misc;
+mod registrations;
 mod restrictions;
 mod rw;
 mod setup;

@@ -189,7 +189,7 @@ structs! {
         resv: [u32; 3],
     }
     /// `struct io_uring_query_opcode`.
-    QueryOpcode = 56 {
+    QueryOpcode = 48 {
         /// How many operations.
         nr_request_opcodes: u32,
         /// How many registrations.
@@ -206,8 +206,6 @@ structs! {
         nr_query_opcodes: u32,
         /// Zero.
         pad: u32,
-        /// Zero.
-        resv: u64,
     }
     /// `struct io_uring_files_update`, also of `rsrc_update`.
     FilesUpdate = 16 {
@@ -427,3 +425,12 @@ pub const IORING_RESTRICTION_SQE_FLAGS_REQUIRED: u16 = 3;
 pub const IOU_PBUF_RING_MMAP: u16 = 1;
 /// Buffers are consumed bit by bit.
 pub const IOU_PBUF_RING_INC: u16 = 2;
+
+/// Clone: the source is an index of the registered rings.
+pub const IORING_REGISTER_SRC_REGISTERED: u32 = 1;
+/// Clone: what the slots hold is replaced.
+pub const IORING_REGISTER_DST_REPLACE: u32 = 2;
+/// A region whose memory is the program's.
+pub const IORING_MEM_REGION_TYPE_USER: u32 = 1;
+/// A region that holds the arguments of waits.
+pub const IORING_MEM_REGION_REG_WAIT_ARG: u64 = 1;

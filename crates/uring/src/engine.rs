@@ -48,6 +48,17 @@ impl<H: Host> Shared<H> {
         self.rings.lock().by_fd.get(&fd).cloned()
     }
 
+    /// The ring a call means: by descriptor, or by index of the registered rings.
+    pub(crate) fn named(&self, host: &H, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
+        if registered {
+            let rings = self.rings.lock();
+            let slots = rings.registered.get(&host.thread_id()).ok_or(Errno::EINVAL)?;
+            let slot = slots.get(fd as u32 as usize).ok_or(Errno::EINVAL)?;
+            return slot.clone().ok_or(Errno::EBADF);
+        }
+        self.ring(fd).ok_or_else(|| no_ring(host, fd))
+    }
+
     pub(crate) fn is_ring(&self, fd: i32) -> bool {
         self.count.load(Ordering::Acquire) > 0 && self.rings.lock().by_fd.contains_key(&fd)
     }
@@ -240,7 +251,7 @@ impl<H: Host> Engine<H> {
         }
         if layout.has(IORING_SETUP_ATTACH_WQ) {
             // Workers are shared by all rings anyway; the other one must be a ring.
-            self.named(p.wq_fd as i32, false).map_err(|errno| match errno {
+            self.shared.named(&self.host, p.wq_fd as i32, false).map_err(|errno| match errno {
                 Errno::EOPNOTSUPP => Errno::EINVAL,
                 other => other,
             })?;
@@ -328,20 +339,6 @@ impl<H: Host> Engine<H> {
         self.shared.epoch.load(Ordering::Acquire)
     }
 
-    /// The ring a call means: by descriptor, or by index of the registered rings.
-    fn named(&self, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
-        if registered {
-            let rings = self.shared.rings.lock();
-            let slots = rings.registered.get(&self.host.thread_id()).ok_or(Errno::EINVAL)?;
-            let slot = slots.get(fd as u32 as usize).ok_or(Errno::EINVAL)?;
-            return slot.clone().ok_or(Errno::EBADF);
-        }
-        if let Some(ring) = self.shared.ring(fd) {
-            return Ok(ring);
-        }
-        Err(no_ring(&self.host, fd))
-    }
-
     /// `io_uring_enter`.
     ///
     /// # Errors
@@ -356,7 +353,7 @@ impl<H: Host> Engine<H> {
         argsz: u64,
     ) -> Result<u32> {
         crate::wait::check_flags(flags)?;
-        let ring = self.named(fd, flags & IORING_ENTER_REGISTERED_RING != 0)?;
+        let ring = self.shared.named(&self.host, fd, flags & IORING_ENTER_REGISTERED_RING != 0)?;
         ring.enter(to_submit, min_complete, flags, arg, argsz)
     }
 
@@ -370,7 +367,17 @@ impl<H: Host> Engine<H> {
         if opcode as usize >= RegisterOp::ALL.len() {
             return Err(Errno::EINVAL);
         }
-        self.named(fd, registered)?.register(opcode, arg, nr_args)
+        match RegisterOp::from_code(opcode) {
+            // These need no ring.
+            Some(RegisterOp::SendMsgRing) if fd == -1 => {
+                crate::ops::msg_ring::send_directly(&self.shared, &self.host, arg, nr_args)
+            }
+            Some(RegisterOp::Query) if fd == -1 => {
+                crate::register::query::query(&self.host, arg, nr_args)
+            }
+            _ if fd == -1 && !registered => Err(Errno::EINVAL),
+            _ => self.shared.named(&self.host, fd, registered)?.register(opcode, arg, nr_args),
+        }
     }
 
     /// Descriptors from `first` to `last` are about to be closed or replaced.

@@ -1,6 +1,7 @@
 //! A request: what a submission entry becomes, and what the steps of its way say to each other.
 
 use crate::parked::Key;
+use crate::register::personality::Credentials;
 use ringfence_abi::{Errno, Iovec, Sqe};
 use ringfence_host::sync::Arc;
 use ringfence_host::{Host, calls};
@@ -28,6 +29,8 @@ pub(crate) struct Request<H: Host> {
     pub(crate) cqe_flags: u32,
     /// The second half of a 32-byte completion.
     pub(crate) big_cqe: [u64; 2],
+    /// The credentials to be made with, if not the thread's own.
+    pub(crate) credentials: Option<Arc<Credentials>>,
     /// Bytes moved so far, for operations that go on after a short step.
     pub(crate) done: u64,
     /// Result decided before issue: a failed prep, or a broken chain.
@@ -60,6 +63,7 @@ impl<H: Host> Default for Request<H> {
             buffer: None,
             cqe_flags: 0,
             big_cqe: [0; 2],
+            credentials: None,
             done: 0,
             fate: None,
             result: None,
@@ -88,6 +92,7 @@ impl<H: Host> Request<H> {
         self.buffer = None;
         self.cqe_flags = 0;
         self.big_cqe = [0; 2];
+        self.credentials = None;
         self.done = 0;
         self.fate = None;
         self.result = None;

@@ -22,7 +22,7 @@ pub const FEATURES: u32 = IORING_FEAT_SINGLE_MMAP
     | IORING_FEAT_NO_IOWAIT;
 
 /// Setup flags that the engine knows; others get `EINVAL`, as on a kernel without them.
-const FLAGS_KNOWN: u32 = IORING_SETUP_IOPOLL
+pub(crate) const FLAGS_KNOWN: u32 = IORING_SETUP_IOPOLL
     | IORING_SETUP_SQPOLL
     | IORING_SETUP_SQ_AFF
     | IORING_SETUP_CQSIZE

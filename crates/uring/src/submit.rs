@@ -22,7 +22,7 @@ const CACHE_MAX: usize = 512;
 pub(crate) const PATIENCE_META: usize = 2;
 
 /// Entry flags that exist.
-const SQE_FLAGS_KNOWN: u8 = IOSQE_FIXED_FILE
+pub(crate) const SQE_FLAGS_KNOWN: u8 = IOSQE_FIXED_FILE
     | IOSQE_IO_DRAIN
     | IOSQE_IO_LINK
     | IOSQE_IO_HARDLINK
@@ -306,8 +306,8 @@ impl<H: Host> Ring<H> {
             return Err(Errno::EINVAL);
         }
         if req.sqe.personality != 0 {
-            // None can be registered.
-            return Err(Errno::EINVAL);
+            let credentials = sub.registered.personalities.get(req.sqe.personality)?;
+            req.credentials = Some(credentials);
         }
         (def.prep)(req, &mut Prep { ring: self, sub, at_once })
     }

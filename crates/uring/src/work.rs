@@ -92,7 +92,14 @@ impl<H: Host> Job<H> {
     fn run(&self) {
         let Some(mut req) = self.take() else { return };
         let work = Ops::<H>::get(req.sqe.opcode).map(|def| def.work);
-        let res = work.map_or(-22, |work| work(&mut req, &self.ring.host));
+        let host = &self.ring.host;
+        let res = match (work, req.credentials.clone()) {
+            (None, _) => ringfence_abi::Errno::EINVAL.as_result(),
+            (Some(work), None) => work(&mut req, host),
+            (Some(work), Some(credentials)) => credentials
+                .during(host, || work(&mut req, host))
+                .unwrap_or_else(|errno| errno.as_result()),
+        };
         self.ring.work_done(self.key, req, res);
     }
 }

@@ -9,7 +9,7 @@ use ringfence_host::sync::Arc;
 use ringfence_host::{Host, plain};
 
 /// Most registered buffers.
-const BUFFERS_MAX: u32 = 1 << 14;
+pub(super) const BUFFERS_MAX: u32 = 1 << 14;
 /// Longest registered buffer, bytes.
 const BUFFER_LEN_MAX: u64 = 1 << 30;
 
@@ -23,6 +23,11 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
+    /// The same memory, registered without a tag.
+    pub(super) fn untagged(&self) -> Buffer {
+        Buffer { tag: None, ..self.clone() }
+    }
+
     /// Whether a range lies inside.
     ///
     /// # Errors
@@ -44,6 +49,14 @@ impl Resource for Buffer {
 pub(crate) struct Buffers(Table<Buffer>);
 
 impl Buffers {
+    pub(super) fn table(&self) -> &Table<Buffer> {
+        &self.0
+    }
+
+    pub(super) fn table_mut(&mut self) -> &mut Table<Buffer> {
+        &mut self.0
+    }
+
     /// The buffer of a slot.
     ///
     /// # Errors

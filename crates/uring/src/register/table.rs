@@ -77,6 +77,17 @@ impl<T: Resource> Table<T> {
         Ok(0)
     }
 
+    /// Puts `new` slots in place of those from `first`, in a table that grows for them.
+    pub(super) fn put(&mut self, first: usize, new: Vec<Slot<T>>, tags: &mut Vec<Entry>) {
+        let slots = self.slots.get_or_insert_default();
+        if slots.len() < first + new.len() {
+            slots.resize(first + new.len(), Slot::EMPTY);
+        }
+        for (index, slot) in new.into_iter().enumerate() {
+            self.set((first + index) as u32, slot, tags);
+        }
+    }
+
     /// Replaces `count` slots from `offset` by what `read` yields, `None` leaving one as it is; how
     /// many were done before an error.
     ///
