@@ -15,8 +15,8 @@ use crate::ring::Ring;
 use crate::submit::Submit;
 use crate::work::Finished;
 use ringfence_abi::Errno;
-use ringfence_host::Host;
-use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, Ordering, futex_wake};
+use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, Ordering};
+use ringfence_host::{Host, Point};
 
 /// What a thread waits for.
 pub(crate) enum Wait {
@@ -60,6 +60,7 @@ impl<H: Host> Blocked<H> {
     pub(crate) fn run(&self) {
         self.signals.started.store(true, Ordering::Release);
         let host = &self.ring.host;
+        host.at(Point::WorkerCall);
         let res = match &*self.wait {
             Wait::Futex(words) => words.block(host, &self.signals),
             Wait::Child(child) => child.block(host),
@@ -79,7 +80,7 @@ impl<H: Host> Blocked<H> {
     /// Ends the wait, as far as it can be ended.
     pub(crate) fn stop(&self) {
         self.signals.stop.store(1, Ordering::Release);
-        futex_wake(&self.signals.stop, 1);
+        self.ring.host.futex_wake(&self.signals.stop, 1);
     }
 
     /// Returns once the thread sleeps: a wake that comes after the submission must find it.

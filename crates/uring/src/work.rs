@@ -5,13 +5,14 @@
 //! files and paths is bounded, as in the kernel; work that may wait for long is not.
 
 use crate::blocked::{Blocked, Wait};
+use crate::locks;
 use crate::opdef::{Table as Ops, UNBOUNDED};
 use crate::parked::Key;
 use crate::request::Req;
 use crate::ring::Ring;
 use ringfence_abi::Op;
-use ringfence_host::sync::{Arc, AtomicU32, Mutex, Ordering, futex_wait, futex_wake};
-use ringfence_host::{Clock, Host};
+use ringfence_host::sync::{Arc, AtomicU32, Mutex, Ordering, mutex};
+use ringfence_host::{Clock, Host, Point};
 use std::collections::VecDeque;
 
 /// How long a thread stays idle before it ends, nanoseconds.
@@ -56,7 +57,7 @@ pub(crate) struct Job<H: Host> {
     ring: Arc<Ring<H>>,
     key: Key,
     unbounded: bool,
-    state: Mutex<JobState<H>>,
+    state: Mutex<H, JobState<H>>,
 }
 
 struct JobState<H: Host> {
@@ -67,7 +68,8 @@ struct JobState<H: Host> {
 impl<H: Host> Job<H> {
     pub(crate) fn new(ring: &Arc<Ring<H>>, key: Key, req: Req<H>) -> Arc<Self> {
         let unbounded = Ops::<H>::get(req.sqe.opcode).is_some_and(|def| def.has(UNBOUNDED));
-        let state = Mutex::new(JobState { req: Some(req), link_timeout: None });
+        let state = JobState { req: Some(req), link_timeout: None };
+        let state = mutex(&ring.host, &locks::JOB, state);
         Arc::new(Job { ring: Arc::clone(ring), key, unbounded, state })
     }
 
@@ -93,6 +95,7 @@ impl<H: Host> Job<H> {
         let Some(mut req) = self.take() else { return };
         let work = Ops::<H>::get(req.sqe.opcode).map(|def| def.work);
         let host = &self.ring.host;
+        host.at(Point::WorkerCall);
         let res = match (work, req.credentials.clone()) {
             (None, _) => ringfence_abi::Errno::EINVAL.as_result(),
             (Some(work), None) => work(&mut req, host),
@@ -184,7 +187,7 @@ impl<H: Host> PoolState<H> {
 /// The pool.
 pub(crate) struct Pool<H: Host> {
     host: H,
-    state: Mutex<PoolState<H>>,
+    state: Mutex<H, PoolState<H>>,
     /// Bumped for each queued job; idle threads sleep on it.
     bell: Arc<AtomicU32>,
 }
@@ -201,7 +204,8 @@ impl<H: Host> Pool<H> {
             at_bounded: 0,
             limits: [BOUNDED_MAX, UNBOUNDED_MAX],
         };
-        Pool { host, state: Mutex::new(state), bell: Arc::new(AtomicU32::new(0)) }
+        let state = mutex(&host, &locks::POOL, state);
+        Pool { host, state, bell: Arc::new(AtomicU32::new(0)) }
     }
 
     /// Queues work, and starts threads for it as far as none is idle.
@@ -226,7 +230,7 @@ impl<H: Host> Pool<H> {
             }
         }
         self.bell.fetch_add(1, Ordering::Release);
-        futex_wake(&self.bell, count);
+        self.host.futex_wake(&self.bell, count);
         for _ in 0..start {
             self.start_thread();
         }
@@ -279,7 +283,7 @@ impl<H: Host> Pool<H> {
                 continue;
             }
             let start = self.host.now(Clock::Monotonic);
-            futex_wait(&self.bell, seen, Some(IDLE_NS));
+            self.host.futex_wait(&self.bell, seen, Some(IDLE_NS));
             let slept = self.host.now(Clock::Monotonic).saturating_sub(start);
             if slept >= IDLE_NS && self.retire() {
                 return;
