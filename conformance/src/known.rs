@@ -22,7 +22,6 @@ pub const KNOWN: &[(&str, &[&str])] = &[
         "no URING_CMD yet",
         &["command::get_option", "command::queues", "command::set_option", "command::unknown"],
     ),
-    ("no RESIZE_RINGS yet", &["register_misc::resize", "register_misc::resize_errors"]),
     ("RECVSEND_BUNDLE, RW_ATTR and CUR_PERSONALITY are missing", &["setup::features"]),
     // What is there and differs.
     ("files are compared by descriptor", &["cancel::by_duplicate_of_the_file"]),

@@ -337,3 +337,71 @@ ring_test!(region_errors, |t| {
     let flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | IORING_ENTER_EXT_ARG_REG;
     assert_eq!(t.enter(ring.fd, 0, 1, flags, 0, 64), Err(Errno::EFAULT));
 });
+
+/// Resizes a ring, and maps it as it is then.
+fn resized<'t>(ring: Ring<'t>, sq: u32, cq: u32, flags: u32) -> Result<Ring<'t>> {
+    let mut ring = ring;
+    let asked = Params { sq_entries: sq, cq_entries: cq, flags: 0, ..Params::default() };
+    let mut params = Params { flags: if cq > 0 { IORING_SETUP_CQSIZE } else { 0 }, ..asked };
+    ring.register_mut(RegisterOp::ResizeRings, &mut params, 1)?;
+    let fd = std::mem::replace(&mut ring.fd, -1);
+    Ring::map(ring.target(), fd, Params { flags, ..params })
+}
+
+const DEFER: u32 = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+
+// Queues grow and shrink again and again, and lose nothing, whatever the entries' sizes.
+ring_test!(resized_many_times, |t| {
+    // The kernel does not tell where an index array would stand.
+    let extra = [0, IORING_SETUP_CQE32, IORING_SETUP_SQE128];
+    for flags in extra.map(|extra| DEFER | IORING_SETUP_NO_SQARRAY | extra) {
+        let mut ring = t.ring_with(4, flags)?;
+        let mut next = 0;
+        for (sq, cq) in [(64, 0), (8, 16), (1024, 4096), (4, 8), (16, 32)] {
+            // Three completions stand in the queue while it changes.
+            ring.start(&[0, 1, 2].map(|more| sqe::nop().data(next + more)));
+            let new = resized(ring, sq, cq, flags);
+            ring = t.needs("RESIZE_RINGS", new)?;
+            assert_eq!(pairs(&ring.cqes()), [0, 1, 2].map(|more| (next + more, 0)));
+            next += 3;
+            assert_eq!(ring.run_one(sqe::nop()), 0);
+        }
+    }
+});
+
+// A request in flight completes into the queue of the new size; what overflowed stays.
+ring_test!(resized_in_flight, |t| {
+    let mut ring = t.ring_with(2, DEFER | IORING_SETUP_NO_SQARRAY)?;
+    let (reader, mut writer) = sys::pipe();
+    let mut buf = [0; 4];
+    ring.start(&[sqe::read_stream(fd(&reader), &mut buf).data(9)]);
+    for data in 0..6 {
+        ring.start(&[sqe::nop().data(data)]);
+    }
+    let mut ring =
+        t.needs("RESIZE_RINGS", resized(ring, 8, 32, DEFER | IORING_SETUP_NO_SQARRAY))?;
+    writer.write_all(b"1234").expect("write");
+    assert_eq!(
+        by_data(&ring.wait_n(7)),
+        [0, 1, 2, 3, 4, 5].map(|data| (data, 0)).into_iter().chain([(9, 4)]).collect::<Vec<_>>()
+    );
+});
+
+// What cannot be: other flags, no entries, too few for what stands there, another's ring.
+ring_test!(resize_arguments, |t| {
+    let ring = t.ring_with(4, DEFER)?;
+    let tried = |sq_entries, cq_entries, flags| {
+        let mut params = Params { sq_entries, cq_entries, flags, ..Params::default() };
+        ring.register_mut(RegisterOp::ResizeRings, &mut params, 1)
+    };
+    t.needs("RESIZE_RINGS", tried(8, 0, 0))?;
+    assert_eq!(tried(8, 8, IORING_SETUP_CQE32), Err(Errno::EINVAL));
+    assert_eq!(tried(0, 8, IORING_SETUP_CQSIZE), Err(Errno::EINVAL));
+    assert_eq!(tried(8, 4, IORING_SETUP_CQSIZE), Err(Errno::EINVAL));
+    assert_eq!(tried(1 << 20, 0, 0), Err(Errno::EINVAL));
+    assert_eq!(tried(1 << 20, 0, IORING_SETUP_CLAMP), Ok(0));
+    assert_eq!(sys::on_thread(|| tried(8, 0, 0)), Err(Errno::EEXIST));
+    let code = RegisterOp::ResizeRings;
+    assert_eq!(ring.register_raw(code, BAD_ADDRESS, 1), Err(Errno::EFAULT));
+    assert_eq!(ring.register_raw(code, 0, 1), Err(Errno::EINVAL));
+});

@@ -265,7 +265,7 @@ impl<H: Host> Engine<H> {
             let _ = calls::close(&self.host, fd);
             return Err(errno);
         }
-        if layout.has(IORING_SETUP_SINGLE_ISSUER) && !layout.has(IORING_SETUP_R_DISABLED) {
+        if ring.has(IORING_SETUP_SINGLE_ISSUER) && !ring.has(IORING_SETUP_R_DISABLED) {
             ring.owner.store(self.host.thread_id(), Ordering::Release);
         }
         let stale = {
@@ -280,11 +280,11 @@ impl<H: Host> Engine<H> {
             stale.closed.store(true, Ordering::Release);
         }
         self.shared.epoch.fetch_add(1, Ordering::AcqRel);
-        if layout.has(IORING_SETUP_SQPOLL) {
+        if ring.has(IORING_SETUP_SQPOLL) {
             ring.start_sqpoll(&p)?;
             ring.hold();
         }
-        if layout.has(IORING_SETUP_REGISTERED_FD_ONLY) {
+        if ring.has(IORING_SETUP_REGISTERED_FD_ONLY) {
             return self.register_only(&ring);
         }
         self.host.at(Point::Return);
@@ -316,8 +316,10 @@ impl<H: Host> Engine<H> {
         let mapped = if layout.has(IORING_SETUP_NO_MMAP) {
             program_memory(&self.host, asked, rings_len, sqes_len)
         } else {
-            let shm = Shm::map(memory.own, IORING_OFF_SQ_RING, rings_len).ok_or(Errno::ENOMEM);
-            let sqes = Shm::map(memory.own, IORING_OFF_SQES, sqes_len).ok_or(Errno::ENOMEM);
+            let [rings_max, sqes_max] = crate::register::resize::room(layout);
+            let shm = Shm::map(memory.own, IORING_OFF_SQ_RING, rings_len, rings_max);
+            let sqes = Shm::map(memory.own, IORING_OFF_SQES, sqes_len, sqes_max);
+            let (shm, sqes) = (shm.ok_or(Errno::ENOMEM), sqes.ok_or(Errno::ENOMEM));
             shm.and_then(|shm| sqes.map(|sqes| (shm, sqes)))
         };
         match mapped {

@@ -106,6 +106,11 @@ impl<H: Host> Submit<H> {
         }
     }
 
+    /// How far the submission queue is consumed.
+    pub(crate) fn head(&self) -> u32 {
+        self.head
+    }
+
     /// A request for an entry, from the cache if it has one.
     #[inline(always)]
     fn new_request(&mut self, sqe: &Sqe) -> Req<H> {
@@ -145,7 +150,7 @@ impl<H: Host> Ring<H> {
     pub(crate) fn submit_entries(self: &Arc<Self>, sub: &mut Submit<H>, count: u32) -> u32 {
         // Pairs with the program's release store of the tail: the entries before it are written.
         let tail = self.shm.load(layout::SQ_TAIL, Ordering::Acquire);
-        let entries = tail.wrapping_sub(sub.head).min(self.layout.sq_entries).min(count);
+        let entries = tail.wrapping_sub(sub.head).min(self.layout.sq_entries()).min(count);
         let mut taken = 0;
         sub.submitting = true;
         while taken < entries {
@@ -171,10 +176,10 @@ impl<H: Host> Ring<H> {
     /// The next entry, copied; `None` for an index that is out of range.
     #[inline]
     fn next_sqe(&self, sub: &mut Submit<H>) -> Option<Sqe> {
-        let mask = self.layout.sq_entries - 1;
+        let mask = self.layout.sq_entries() - 1;
         let mut index = sub.head & mask;
         sub.head = sub.head.wrapping_add(1);
-        if let Some(array) = self.layout.array {
+        if let Some(array) = self.layout.array() {
             index = self.shm.load(array + index * 4, Ordering::Relaxed);
             if index > mask {
                 sub.dropped = sub.dropped.wrapping_add(1);

@@ -107,7 +107,7 @@ impl<H: Host> Ring<H> {
             if self.is_deferred() {
                 self.check_owner()?;
             }
-            self.wait(min_complete.min(self.layout.cq_entries), limits)
+            self.wait(min_complete.min(self.layout.cq_entries()), limits)
         });
         match waited {
             Err(errno) if submitted == 0 => Err(errno),

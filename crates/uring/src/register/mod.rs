@@ -9,6 +9,7 @@ mod pbuf;
 pub(crate) mod personality;
 pub(crate) mod query;
 mod region;
+pub(crate) mod resize;
 mod table;
 
 use crate::cq::Entry;
@@ -146,6 +147,7 @@ fn operation<H: Host>(op: RegisterOp) -> Option<RegisterFn<H>> {
         R::Probe => misc::probe,
         R::Personality => personality::register,
         R::UnregisterPersonality => personality::unregister,
+        R::ResizeRings => resize::resize,
         R::MemRegion => region::register,
         R::Napi => napi::register,
         R::UnregisterNapi => napi::unregister,
