@@ -12,6 +12,19 @@ pub struct InProcess;
 
 static ENGINE: LazyLock<Engine<Os>> = LazyLock::new(|| Engine::new(Os));
 
+impl InProcess {
+    /// Rings that are alive, after those that the program let go of were taken down.
+    pub fn rings() -> usize {
+        ENGINE.reap();
+        ENGINE.stats().rings
+    }
+
+    /// Descriptors that are the engine's own.
+    pub fn private_fds() -> Vec<u32> {
+        ENGINE.private_fds()
+    }
+}
+
 impl Target for InProcess {
     fn name(&self) -> &'static str {
         "engine"

@@ -25,6 +25,7 @@
 pub mod case;
 pub mod differ;
 mod engine;
+pub mod hostile;
 mod known;
 mod mapping;
 pub mod page;

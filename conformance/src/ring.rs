@@ -240,7 +240,7 @@ impl<'t> Ring<'t> {
 
     /// Entries that can be pushed now.
     pub fn sq_room(&self) -> u32 {
-        self.params.sq_entries - self.sq_tail.wrapping_sub(self.sq_head())
+        self.params.sq_entries.wrapping_sub(self.sq_tail.wrapping_sub(self.sq_head()))
     }
 
     /// Sets the published submission tail, whatever was pushed.
