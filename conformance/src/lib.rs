@@ -27,6 +27,7 @@ pub mod differ;
 mod engine;
 pub mod hostile;
 mod known;
+pub mod locking;
 mod mapping;
 pub mod page;
 mod preload;
