@@ -96,8 +96,7 @@ pub fn run(target: &dyn Target, session: &Session) {
         for raw in &session.sent {
             send(target, &mut ring, &world, raw);
         }
-        drop(ring);
-        drop(other);
+        super::run::end(ring, other);
     }
     super::run::settle(target, &before);
 }

@@ -36,10 +36,19 @@ pub fn run(target: &dyn Target, program: &Program) {
         for step in &program.steps {
             take(target, &mut ring, &world, step);
         }
-        drop(ring);
-        drop(other);
+        end(ring, other);
     }
     settle(target, &before);
+}
+
+/// Lets go of the rings, registered ones too.
+pub(super) fn end(ring: Ring<'_>, other: Option<Ring<'_>>) {
+    for offset in 0..16 {
+        let row = FilesUpdate { offset, ..FilesUpdate::default() };
+        let _ = ring.register(RegisterOp::UnregisterRingFds, &[row]);
+    }
+    drop(ring);
+    drop(other);
 }
 
 /// Does one step.

@@ -126,6 +126,12 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// The id of the calling thread.
     fn thread_id(&self) -> u32;
 
+    /// Runs `body` when the calling thread ends by itself or by `pthread_exit`. A host that is not
+    /// told of that drops it, as this one does by default.
+    fn at_thread_exit(&self, body: Box<dyn FnOnce() + Send>) {
+        drop(body);
+    }
+
     /// How many CPUs are online.
     fn cpus(&self) -> u32;
 

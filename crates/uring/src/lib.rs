@@ -42,6 +42,7 @@ mod poll;
 mod register;
 mod request;
 mod ring;
+mod ring_fds;
 mod setup;
 mod sqpoll;
 mod submit;

@@ -125,8 +125,9 @@ pub struct Ring<H: Host> {
     pub(crate) disabled: AtomicBool,
     /// Torn down; every use is `EBADF` from here on.
     pub(crate) dead: AtomicBool,
-    /// Its descriptor was closed, or never given out.
-    pub(crate) closed: AtomicBool,
+    /// The host told that the program's last descriptor and mapping are gone; it lives on only as
+    /// a registered ring of some thread.
+    pub(crate) released: AtomicBool,
     /// Completions are announced elsewhere: by an eventfd, or by the poll descriptor.
     pub(crate) announces: AtomicBool,
     /// It holds files, an eventfd or a thread, though nothing may be pending.
