@@ -245,7 +245,7 @@ impl<H: Host> Ring<H> {
     /// told so.
     fn take_waker(&self, role: Role, data: u64) -> bool {
         let mine = match role {
-            Role::Waiter => data == WAKER_EVENT,
+            Role::Waiter | Role::Sleeper => data == WAKER_EVENT,
             Role::SqThread => data == SQ_WAKER_EVENT,
             Role::Guest => false,
         };

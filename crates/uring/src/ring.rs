@@ -146,6 +146,8 @@ pub(crate) struct After {
     pub(crate) wake: Wake,
     /// Something was posted outside of a submission.
     pub(crate) is_async: bool,
+    /// It was done by a thread that is one of the waiters itself.
+    pub(crate) by_sleeper: bool,
 }
 
 impl<H: Host> Ring<H> {
@@ -229,12 +231,15 @@ impl<H: Host> Ring<H> {
     /// Posts a completion from outside of the ring: a message, or a tag.
     pub(crate) fn post_message(self: &Arc<Self>, entry: &Entry) {
         let wake = self.cq.lock().post(&self.shm, &self.layout, std::slice::from_ref(entry));
-        self.wake(&After { wake, is_async: true });
+        self.wake(&After { wake, is_async: true, by_sleeper: false });
     }
 
     /// Wakes waiters and signals the registered eventfd, holding no lock.
     pub(crate) fn wake(&self, after: &After) {
-        if after.wake.waiters {
+        // The only waiter need not be woken by itself: it would find its own waker next time. One that
+        // comes now looks at the queue before it sleeps.
+        let alone = after.by_sleeper && self.waiting.load(Ordering::Acquire) <= 1;
+        if after.wake.waiters && !alone {
             self.wake_waiter();
         }
         if after.wake.eventfd && self.announces.load(Ordering::Acquire) {

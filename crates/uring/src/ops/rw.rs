@@ -37,6 +37,16 @@ impl Way {
         (if self == Way::Read { libc::EPOLLIN } else { libc::EPOLLOUT }) as u32
     }
 
+    /// The call without flags and without a list of memory.
+    fn plain(self, own_position: bool) -> i64 {
+        match (self, own_position) {
+            (Way::Read, false) => libc::SYS_pread64,
+            (Way::Read, true) => libc::SYS_read,
+            (Way::Write, false) => libc::SYS_pwrite64,
+            (Way::Write, true) => libc::SYS_write,
+        }
+    }
+
     fn vectored(self) -> i64 {
         if self == Way::Read { libc::SYS_preadv2 } else { libc::SYS_pwritev2 }
     }
@@ -164,6 +174,11 @@ fn transfer<H: Host>(
     let plain_memory = !matches!(req.extra, Extra::Iovecs(_)) && req.done == 0;
     if plain_memory {
         let iovec = single(req);
+        if flags == 0 {
+            // No list of memory to be copied: some 40 ns less.
+            let number = way.plain(at == u64::MAX);
+            return host.syscall(number, [fd, iovec.base, iovec.len, at, 0, 0]);
+        }
         return call(host, way, fd, std::slice::from_ref(&iovec), at, flags);
     }
     call(host, way, fd, &memory(req), at, flags)
@@ -257,6 +272,9 @@ fn rw<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way) -> Outcome {
     }
     if req.force_async && kind.regular && !req.polled {
         return Outcome::Work;
+    }
+    if kind.instant {
+        return done_so_far(req, transfer(req, &cx.ring.host, way, req.sqe.op_flags, kind.stream));
     }
     if kind.no_nowait[way as usize] {
         return without_nowait(req, cx, way, kind);
