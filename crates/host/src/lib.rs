@@ -27,6 +27,7 @@ pub mod sync;
 
 pub use os::Os;
 use ringfence_abi::Result;
+use sync::{AtomicU32, LockClass};
 
 /// A clock of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,11 +51,38 @@ pub struct Event {
     pub data: u64,
 }
 
+/// A place the engine tells its host of, for hosts that check or schedule it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Point {
+    /// A worker is about to make a call that may block.
+    WorkerCall,
+    /// A call of the program's is about to return to it.
+    Return,
+}
+
 /// What the engine needs of the world.
 ///
 /// Addresses are addresses of the program, as it wrote them; an implementation must answer a bad
 /// one with `EFAULT` and never crash on it. Every call may be made from any thread.
 pub trait Host: Clone + Send + Sync + 'static {
+    /// The raw lock of every mutex of the engine's.
+    type Lock: lock_api::RawMutex + Send + Sync + 'static;
+
+    /// A free lock of `class`.
+    fn new_lock(&self, class: &'static LockClass) -> Self::Lock;
+
+    /// Sleeps while `word` is `value`, for at most `timeout` nanoseconds; may return early.
+    fn futex_wait(&self, word: &AtomicU32, value: u32, timeout: Option<u64>);
+
+    /// Wakes up to `count` sleepers on `word`.
+    fn futex_wake(&self, word: &AtomicU32, count: u32);
+
+    /// The engine is at `point`, where it holds no lock.
+    #[inline(always)]
+    fn at(&self, point: Point) {
+        let _ = point;
+    }
+
     /// Makes a system call; the program's memory may be named in `args`.
     ///
     /// # Errors

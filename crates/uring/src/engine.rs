@@ -2,6 +2,7 @@
 
 use crate::attend::Attendant;
 use crate::cq::Cq;
+use crate::locks;
 use crate::request::OwnedFile;
 use crate::ring::Ring;
 use crate::submit::Submit;
@@ -9,9 +10,9 @@ use crate::work::{Pool, op_name};
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
 use ringfence_host::sync::{
-    Arc, AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering,
+    Arc, AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, mutex,
 };
-use ringfence_host::{Host, RingMemory, calls, plain};
+use ringfence_host::{Host, Point, RingMemory, calls, plain};
 use std::collections::{BTreeMap, HashMap};
 
 /// Registered rings a thread may have.
@@ -19,7 +20,7 @@ const RING_FDS_MAX: usize = 16;
 
 /// What all rings share.
 pub(crate) struct Shared<H: Host> {
-    rings: Mutex<Rings<H>>,
+    rings: Mutex<H, Rings<H>>,
     /// How many rings there are; a look without the lock.
     count: AtomicUsize,
     epoch: AtomicU64,
@@ -28,7 +29,7 @@ pub(crate) struct Shared<H: Host> {
     pub(crate) pool: Arc<Pool<H>>,
     pub(crate) attendant: Arc<Attendant<H>>,
     /// Operations of rings that are gone, by opcode.
-    counts: Mutex<[u64; Op::COUNT]>,
+    counts: Mutex<H, [u64; Op::COUNT]>,
 }
 
 struct Rings<H: Host> {
@@ -202,13 +203,13 @@ impl<H: Host> Engine<H> {
         let () = crate::opdef::Table::<H>::IN_ABI_ORDER;
         let rings = Rings { by_fd: HashMap::new(), all: Vec::new(), registered: HashMap::new() };
         let shared = Arc::new(Shared {
-            rings: Mutex::new(rings),
+            rings: mutex(&host, &locks::RINGS, rings),
             count: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
             trusts_closes: AtomicBool::new(false),
             pool: Arc::new(Pool::new(host.clone())),
             attendant: Arc::new(Attendant::new(host.clone())),
-            counts: Mutex::new([0; Op::COUNT]),
+            counts: mutex(&host, &locks::COUNTS, [0; Op::COUNT]),
         });
         Engine { host, shared }
     }
@@ -275,6 +276,7 @@ impl<H: Host> Engine<H> {
         if layout.has(IORING_SETUP_REGISTERED_FD_ONLY) {
             return self.register_only(&ring);
         }
+        self.host.at(Point::Return);
         Ok(fd)
     }
 
@@ -370,7 +372,9 @@ impl<H: Host> Engine<H> {
         if opcode as usize >= RegisterOp::ALL.len() {
             return Err(Errno::EINVAL);
         }
-        self.named(fd, registered)?.register(opcode, arg, nr_args)
+        let result = self.named(fd, registered)?.register(opcode, arg, nr_args);
+        self.host.at(Point::Return);
+        result
     }
 
     /// Descriptors from `first` to `last` are about to be closed or replaced.
@@ -510,19 +514,20 @@ fn new_ring<H: Host>(
     params: &Params,
 ) -> Ring<H> {
     let view = Arc::default();
+    let host = &engine.host;
     Ring {
         shared: Arc::clone(&engine.shared),
-        host: engine.host.clone(),
+        host: host.clone(),
         fd: memory.fd,
         memory: AtomicI32::new(memory.own),
         watch: memory.watch,
         layout,
         shm,
         sqes,
-        submit: Mutex::new(Submit::new()),
-        cq: Mutex::new(Cq::new(Arc::clone(&view))),
+        submit: mutex(host, &locks::SUBMIT, Submit::new()),
+        cq: mutex(host, &locks::CQ, Cq::new(Arc::clone(&view))),
         view,
-        task_work: Mutex::new(Vec::new()),
+        task_work: mutex(host, &locks::TASK_WORK, Vec::new()),
         epfd: AtomicI32::new(-1),
         waker: AtomicI32::new(-1),
         sq_waker: AtomicI32::new(-1),
@@ -540,7 +545,7 @@ fn new_ring<H: Host>(
         holds: AtomicBool::new(false),
         sq_asked: AtomicBool::new(false),
         poll_fd: AtomicI32::new(-1),
-        eventfd: Mutex::new(None),
+        eventfd: mutex(host, &locks::EVENTFD, None),
         undriven: AtomicU32::new(0),
     }
 }

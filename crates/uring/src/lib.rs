@@ -50,6 +50,7 @@ mod wait;
 mod work;
 
 pub use engine::{Engine, Stats};
+pub use locks::LOCK_CLASSES;
 pub use opdef::{Support, support};
 pub use ring::Ring;
 pub use setup::FEATURES;

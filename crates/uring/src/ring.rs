@@ -96,12 +96,12 @@ pub struct Ring<H: Host> {
     pub(crate) layout: Layout,
     pub(crate) shm: Shm,
     pub(crate) sqes: Shm,
-    pub(crate) submit: Mutex<Submit<H>>,
-    pub(crate) cq: Mutex<Cq>,
+    pub(crate) submit: Mutex<H, Submit<H>>,
+    pub(crate) cq: Mutex<H, Cq>,
     /// What of `cq` can be known without its lock.
     pub(crate) view: Arc<View>,
     /// Results from workers, for rings whose owner alone may post.
-    pub(crate) task_work: Mutex<Vec<(crate::parked::Key, Req<H>, i32)>>,
+    pub(crate) task_work: Mutex<H, Vec<(crate::parked::Key, Req<H>, i32)>>,
     /// The epoll descriptor of the ring, -1 until something waits.
     pub(crate) epfd: AtomicI32,
     /// The eventfd in it that wakes a waiter, -1 until then.
@@ -135,7 +135,7 @@ pub struct Ring<H: Host> {
     pub(crate) sq_asked: AtomicBool,
     /// Readable while the completion queue is not empty, -1 until someone polls the ring.
     pub(crate) poll_fd: AtomicI32,
-    pub(crate) eventfd: Mutex<Option<EventFd>>,
+    pub(crate) eventfd: Mutex<H, Option<EventFd>>,
     /// Enters that returned without looking at readiness.
     pub(crate) undriven: AtomicU32,
 }
@@ -174,7 +174,7 @@ impl<H: Host> Ring<H> {
         self: &Arc<Self>,
         body: impl FnOnce(&Arc<Self>, &mut Submit<H>) -> R,
     ) -> R {
-        let mut guard: MutexGuard<'_, Submit<H>> = self.submit.lock();
+        let mut guard: MutexGuard<'_, H, Submit<H>> = self.submit.lock();
         let sub = &mut *guard;
         sub.clock = None;
         let result = body(self, sub);

@@ -6,7 +6,7 @@
 use crate::ring::Ring;
 use ringfence_abi::*;
 use ringfence_host::sync::{Arc, Ordering};
-use ringfence_host::{Clock, Event, Host, plain};
+use ringfence_host::{Clock, Event, Host, Point, plain};
 
 const FLAGS_KNOWN: u32 = IORING_ENTER_GETEVENTS
     | IORING_ENTER_SQ_WAKEUP
@@ -76,6 +76,7 @@ impl<H: Host> Ring<H> {
         }
         let result = self.submit_and_wait(to_submit, min_complete, flags, arg, argsz);
         self.leave();
+        self.host.at(Point::Return);
         result
     }
 

@@ -4,13 +4,14 @@
 //! idle, and ends after five idle seconds, so that none exists while nothing blocks. Work on
 //! files and paths is bounded, as in the kernel; work that may wait for long is not.
 
+use crate::locks;
 use crate::opdef::{Table as Ops, UNBOUNDED};
 use crate::parked::Key;
 use crate::request::Req;
 use crate::ring::Ring;
 use ringfence_abi::Op;
-use ringfence_host::sync::{Arc, AtomicU32, Mutex, Ordering, futex_wait, futex_wake};
-use ringfence_host::{Clock, Host};
+use ringfence_host::sync::{Arc, AtomicU32, Mutex, Ordering, mutex};
+use ringfence_host::{Clock, Host, Point};
 use std::collections::VecDeque;
 
 /// How long a thread stays idle before it ends, nanoseconds.
@@ -25,7 +26,7 @@ pub(crate) struct Job<H: Host> {
     ring: Arc<Ring<H>>,
     key: Key,
     unbounded: bool,
-    state: Mutex<JobState<H>>,
+    state: Mutex<H, JobState<H>>,
 }
 
 struct JobState<H: Host> {
@@ -36,7 +37,8 @@ struct JobState<H: Host> {
 impl<H: Host> Job<H> {
     pub(crate) fn new(ring: &Arc<Ring<H>>, key: Key, req: Req<H>) -> Arc<Self> {
         let unbounded = Ops::<H>::get(req.sqe.opcode).is_some_and(|def| def.has(UNBOUNDED));
-        let state = Mutex::new(JobState { req: Some(req), link_timeout: None });
+        let state = JobState { req: Some(req), link_timeout: None };
+        let state = mutex(&ring.host, &locks::JOB, state);
         Arc::new(Job { ring: Arc::clone(ring), key, unbounded, state })
     }
 
@@ -61,6 +63,7 @@ impl<H: Host> Job<H> {
     fn run(&self) {
         let Some(mut req) = self.take() else { return };
         let work = Ops::<H>::get(req.sqe.opcode).map(|def| def.work);
+        self.ring.host.at(Point::WorkerCall);
         let res = work.map_or(-22, |work| work(&mut req, &self.ring.host));
         self.ring.work_done(self.key, req, res);
     }
@@ -137,7 +140,7 @@ impl<H: Host> PoolState<H> {
 /// The pool.
 pub(crate) struct Pool<H: Host> {
     host: H,
-    state: Mutex<PoolState<H>>,
+    state: Mutex<H, PoolState<H>>,
     /// Bumped for each queued job; idle threads sleep on it.
     bell: Arc<AtomicU32>,
 }
@@ -152,7 +155,8 @@ impl<H: Host> Pool<H> {
             at_bounded: 0,
             limits: [BOUNDED_MAX, UNBOUNDED_MAX],
         };
-        Pool { host, state: Mutex::new(state), bell: Arc::new(AtomicU32::new(0)) }
+        let state = mutex(&host, &locks::POOL, state);
+        Pool { host, state, bell: Arc::new(AtomicU32::new(0)) }
     }
 
     /// Queues work, and starts threads for it as far as none is idle.
@@ -176,7 +180,7 @@ impl<H: Host> Pool<H> {
             }
         }
         self.bell.fetch_add(1, Ordering::Release);
-        futex_wake(&self.bell, count);
+        self.host.futex_wake(&self.bell, count);
         for _ in 0..start {
             self.start_thread();
         }
@@ -228,7 +232,7 @@ impl<H: Host> Pool<H> {
                 continue;
             }
             let start = self.host.now(Clock::Monotonic);
-            futex_wait(&self.bell, seen, Some(IDLE_NS));
+            self.host.futex_wait(&self.bell, seen, Some(IDLE_NS));
             let slept = self.host.now(Clock::Monotonic).saturating_sub(start);
             if slept >= IDLE_NS && self.retire() {
                 return;

@@ -4,6 +4,7 @@
 mod ring_memory;
 mod vector;
 
+use crate::sync::{self, AtomicU32, LockClass, RawFutex};
 use crate::{Clock, Event, Host, RingMemory, fault, signal};
 use ringfence_abi::{Errno, Result};
 use std::cell::Cell;
@@ -66,7 +67,25 @@ thread_local! {
     static THREAD_ID: Cell<u32> = const { Cell::new(0) };
 }
 
+/// A lock of the engine's is a word: its class is for hosts that look at it.
+const _: () = assert!(size_of::<sync::Mutex<Os, u32>>() == 8);
+
 impl Host for Os {
+    type Lock = RawFutex;
+
+    #[inline]
+    fn new_lock(&self, _: &'static LockClass) -> RawFutex {
+        <RawFutex as lock_api::RawMutex>::INIT
+    }
+
+    fn futex_wait(&self, word: &AtomicU32, value: u32, timeout: Option<u64>) {
+        sync::futex_wait(word, value, timeout);
+    }
+
+    fn futex_wake(&self, word: &AtomicU32, count: u32) {
+        sync::futex_wake(word, count);
+    }
+
     #[inline]
     fn syscall(&self, number: i64, args: [u64; 6]) -> Result<u64> {
         syscall(number, args)
