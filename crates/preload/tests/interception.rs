@@ -161,6 +161,15 @@ fn what_a_short_receive_left_is_not_lost() {
     Run::default().succeeds(&compile("short", &[]));
 }
 
+#[test]
+fn direct_transfers_by_the_kernel_or_by_threads() {
+    let program = compile("direct", &[]);
+    for how in ["allowed", "refused", "kills", "kills-later"] {
+        let file = program.with_extension(how);
+        Run::default().arg(file.to_str().unwrap()).arg(how).succeeds(&program);
+    }
+}
+
 const UNSEEN: &str = "closes descriptors where it is not seen";
 
 #[test]

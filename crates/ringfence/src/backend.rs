@@ -4,7 +4,7 @@
 use crate::config::{self, Backend};
 use crate::{raw, window};
 use ringfence_abi::{Errno, Result};
-use ringfence_host::{Os, fault, signal};
+use ringfence_host::{Os, fault, kernel_aio, signal};
 use ringfence_uring::{Engine, Ring, Stats};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -41,6 +41,7 @@ pub(crate) fn start() {
     signal::set_blocking_call(window::wait);
     crate::signal::own();
     fault::set_handled();
+    kernel_aio::set_permission(crate::probe::kernel_aio);
     let engine = Engine::new(Os);
     ENGINE.store(Box::into_raw(Box::new(engine)), Release);
 }

@@ -72,6 +72,13 @@ impl Kinds {
         self.known.insert(fd, kind);
     }
 
+    /// Remembers that a file refuses `RWF_NOWAIT` in this direction.
+    pub(crate) fn refuses_nowait(&mut self, fd: i32, way: usize) {
+        if let Some(kind) = self.known.get_mut(&fd) {
+            kind.no_nowait[way] = true;
+        }
+    }
+
     /// Forgets descriptors that are closed or replaced.
     pub(crate) fn forget(&mut self, first: u32, last: u32) {
         if first == last {

@@ -27,6 +27,7 @@
 mod attend;
 mod cancel;
 mod cq;
+mod direct;
 mod drain;
 mod engine;
 mod issue;

@@ -180,6 +180,10 @@ impl<H: Host> Ring<H> {
         let result = body(self, sub);
         self.run_ready(sub);
         self.flush(sub);
+        if sub.direct.is_queued() {
+            self.submit_direct(sub);
+        }
+        let make_direct = sub.direct.is_to_be_made();
         self.pending.store(sub.parked.len(), Ordering::Release);
         let jobs = std::mem::take(&mut sub.jobs);
         let after = std::mem::take(&mut sub.after);
@@ -188,6 +192,9 @@ impl<H: Host> Ring<H> {
             self.shared.pool.queue(jobs);
         }
         self.wake(&after);
+        if make_direct {
+            self.make_direct();
+        }
         result
     }
 
@@ -310,6 +317,9 @@ impl<H: Host> Ring<H> {
 
 /// The event data of the waker; no file's, for those have a descriptor in the low half.
 pub(crate) const WAKER_EVENT: u64 = u64::MAX;
+
+/// The event data of results of a device.
+pub(crate) const DEVICE_EVENT: u64 = u64::MAX - 2;
 
 /// The event data of the SQPOLL thread's own waker.
 pub(crate) const SQ_WAKER_EVENT: u64 = u64::MAX - 1;

@@ -54,6 +54,10 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) parked: Table<H>,
     /// Readiness of files.
     pub(crate) polled: Polled,
+    /// Requests at workers.
+    pub(crate) at_workers: usize,
+    /// Transfers at devices.
+    pub(crate) direct: crate::direct::Direct<H>,
     /// Timers.
     pub(crate) timers: Timers,
     /// Requests held back by a drain.
@@ -90,6 +94,8 @@ impl<H: Host> Submit<H> {
             after: After::default(),
             parked: Table::new(),
             polled: Polled::default(),
+            at_workers: 0,
+            direct: crate::direct::Direct::new(),
             timers: Timers::default(),
             drain: Drain::new(),
             registered: Registered::default(),
