@@ -50,7 +50,7 @@ mod timeout;
 mod wait;
 mod work;
 
-pub use engine::{Engine, Stats};
+pub use engine::{Engine, Limits, Stats};
 pub use locks::LOCK_CLASSES;
 pub use opdef::{Support, support};
 pub use ring::Ring;

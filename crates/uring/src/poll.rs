@@ -253,6 +253,9 @@ impl<H: Host> Ring<H> {
             Role::SqThread => data == SQ_WAKER_EVENT,
             Role::Guest => false,
         };
+        // One that was for a thread which has left stands for nobody, and would keep others awake. A
+        // thread that comes now looks at the queue before it sleeps.
+        let mine = mine || data == WAKER_EVENT && self.waiting.load(Ordering::Acquire) == 0;
         if mine {
             let waker = if data == WAKER_EVENT { &self.waker } else { &self.sq_waker };
             calls::eventfd_drain(&self.host, waker.load(Ordering::Acquire));

@@ -94,7 +94,12 @@ impl<H: Host> Ring<H> {
             self.sqpoll_enter(flags);
         } else if to_submit > 0 {
             self.check_owner()?;
-            submitted = self.with_submit(|ring, sub| ring.submit_entries(sub, to_submit));
+            let starved;
+            (submitted, starved) =
+                self.with_submit(|ring, sub| (ring.submit_entries(sub, to_submit), sub.starved));
+            if submitted == 0 && starved {
+                return Err(Errno::EAGAIN);
+            }
             if submitted != to_submit && flags & IORING_ENTER_GETEVENTS != 0 {
                 // A batch that stopped early does not wait.
                 return Ok(submitted);
