@@ -19,6 +19,7 @@
 
 pub mod calls;
 pub mod fault;
+pub mod kernel_aio;
 mod os;
 pub mod plain;
 pub mod shm;
@@ -146,6 +147,12 @@ pub trait Host: Clone + Send + Sync + 'static {
 
     /// A descriptor that is readable when [`Host::released`] has something to tell, if there is one.
     fn release_fd(&self) -> Option<i32>;
+
+    /// Whether the kernel's own asynchronous I/O may be tried; it may still be refused. May take a
+    /// while at its first call.
+    fn allows_kernel_aio(&self) -> bool {
+        false
+    }
 
     /// Descriptors the host keeps open for itself.
     fn private_fds(&self) -> Vec<i32>;

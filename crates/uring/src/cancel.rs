@@ -96,12 +96,13 @@ fn cancel_all<H: Host>(sub: &mut Submit<H>, wanted: &Match) -> i32 {
 /// Cancels one parked request; it completes with `ECANCELED`, after whoever cancels it.
 ///
 /// # Errors
-/// `ENOENT` if it is gone, `EALREADY` if a worker has it.
+/// `ENOENT` if it is gone, `EALREADY` if a worker or a device has it.
 pub(crate) fn cancel_parked<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<()> {
     let entry = sub.parked.get(key).ok_or(Errno::ENOENT)?;
     let req = match &entry.waits {
         Waits::Work { job } => {
             let req = job.take().ok_or(Errno::EALREADY)?;
+            sub.at_workers -= 1;
             sub.parked.remove(key);
             Some(req)
         }
@@ -113,6 +114,7 @@ pub(crate) fn cancel_parked<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<()
                 _ => None,
             }
         }
+        Waits::Device { .. } => return Err(Errno::EALREADY),
         Waits::Time { .. } | Waits::LinkTime { .. } => crate::timeout::disarm(sub, key),
     };
     let mut req = req.ok_or(Errno::ENOENT)?;

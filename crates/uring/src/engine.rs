@@ -3,7 +3,7 @@
 use crate::attend::Attendant;
 use crate::cq::Cq;
 use crate::locks;
-use crate::request::OwnedFile;
+use crate::request::{OwnedFile, Request};
 use crate::ring::Ring;
 use crate::ring_fds::Slots;
 use crate::submit::Submit;
@@ -25,6 +25,8 @@ pub(crate) struct Shared<H: Host> {
     /// How many rings there are; a look without the lock.
     count: AtomicUsize,
     epoch: AtomicU64,
+    /// Requests that a ring may have alive.
+    pub(crate) requests_max: AtomicUsize,
     /// Every close of a descriptor is told before it happens.
     pub(crate) trusts_closes: AtomicBool,
     pub(crate) pool: Arc<Pool<H>>,
@@ -185,6 +187,16 @@ pub struct Engine<H: Host> {
     shared: Arc<Shared<H>>,
 }
 
+/// What the engine may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of requests in flight in each ring, for at least one request. At the limit a submission
+    /// stops and returns the count so far, or `EAGAIN` if that is none.
+    pub request_bytes: Option<usize>,
+    /// Worker threads for bounded and for unbounded work; 0 leaves the engine's own limit.
+    pub workers: [u32; 2],
+}
+
 /// What the engine has done and holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -207,6 +219,7 @@ impl<H: Host> Engine<H> {
             rings: mutex(&host, &locks::RINGS, rings),
             count: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
+            requests_max: AtomicUsize::new(usize::MAX),
             trusts_closes: AtomicBool::new(false),
             pool: Arc::new(Pool::new(host.clone())),
             attendant: Arc::new(Attendant::new(host.clone())),
@@ -219,6 +232,15 @@ impl<H: Host> Engine<H> {
     /// is known of a descriptor can be kept between calls.
     pub fn trust_closes(&self, trusted: bool) {
         self.shared.trusts_closes.store(trusted, Ordering::Release);
+    }
+
+    /// Limits what the engine takes.
+    pub fn limit(&self, limits: &Limits) {
+        if let Some(bytes) = limits.request_bytes {
+            let requests = (bytes / size_of::<Request<H>>()).max(1);
+            self.shared.requests_max.store(requests, Ordering::Relaxed);
+        }
+        self.shared.pool.set_limits(limits.workers);
     }
 
     /// `io_uring_setup`; `params` is an address in the program.

@@ -85,6 +85,7 @@ impl<H: Host> Ring<H> {
             Outcome::Wait(events) => self.park_ready(sub, req, events, true),
             Outcome::WaitUntried(events) => self.park_ready(sub, req, events, false),
             Outcome::Work => self.park_work(sub, req),
+            Outcome::Device => self.park_direct(sub, req),
             Outcome::Timer(deadline) => self.park_timer(sub, req, deadline),
         }
     }
@@ -106,6 +107,7 @@ impl<H: Host> Ring<H> {
         sub.jobs.push(Arc::clone(&job));
         let (user_data, fd, opcode, fixed) = entry;
         let parked = Parked { user_data, fd, opcode, fixed, waits: Waits::Work { job } };
+        sub.at_workers += 1;
         let inserted = sub.parked.insert(parked);
         debug_assert_eq!(inserted, key);
         if let Some(timeout) = timeout {

@@ -27,6 +27,7 @@
 mod attend;
 mod cancel;
 mod cq;
+mod direct;
 mod drain;
 mod engine;
 mod issue;
@@ -50,7 +51,7 @@ mod timeout;
 mod wait;
 mod work;
 
-pub use engine::{Engine, Stats};
+pub use engine::{Engine, Limits, Stats};
 pub use locks::LOCK_CLASSES;
 pub use opdef::{Support, support};
 pub use ring::Ring;

@@ -25,7 +25,7 @@ impl<H: Host> Ring<H> {
     /// done on it, by opcode.
     pub(crate) fn tear_down(self: &Arc<Self>) -> [u64; Op::COUNT] {
         self.dead.store(true, Ordering::Release);
-        let (counts, files) = self.with_submit(|ring, sub| {
+        let (counts, files, direct) = self.with_submit(|ring, sub| {
             sub.closing = true;
             for req in sub.drain.take_all() {
                 sub.ready.push_back(req);
@@ -35,10 +35,11 @@ impl<H: Host> Ring<H> {
             let mut tags = Vec::new();
             sub.registered.buffers.clear(&mut tags);
             let files = std::mem::take(&mut sub.registered.files);
-            (sub.counts, files)
+            (sub.counts, files, sub.direct.close())
         });
         // Closing files may block or lead back here; no lock is held.
         drop(files);
+        drop(direct);
         for word in [&self.epfd, &self.waker, &self.sq_waker, &self.poll_fd, &self.memory] {
             let fd = word.swap(-1, Ordering::AcqRel);
             if fd >= 0 {
@@ -62,6 +63,7 @@ impl<H: Host> Ring<H> {
             self.eventfd.lock().map_or(-1, |eventfd| eventfd.fd),
         ];
         let sub = self.submit.lock();
+        fds.push(sub.direct.fd());
         fds.extend(sub.registered.files.fds());
         fds.extend(sub.parked.iter().filter_map(|(_, entry)| match &entry.waits {
             crate::parked::Waits::Ready { fd, req, .. } => {
@@ -160,6 +162,7 @@ impl<H: Host> Ring<H> {
     pub(crate) fn keep_before_close(self: &Arc<Self>, sub: &mut Submit<H>, fd: i32) {
         sub.kinds.forget(fd as u32, fd as u32);
         self.keep_file(sub, fd);
+        self.keep_at_workers(sub, fd as u32, fd as u32);
     }
 
     /// `IORING_REGISTER_SYNC_CANCEL`: cancels, and waits while a match is running.

@@ -214,6 +214,8 @@ pub(crate) enum Outcome {
     WaitUntried(u32),
     /// It blocks: let a worker do it.
     Work,
+    /// It waits for a device, and the kernel can be asked to do it meanwhile.
+    Device,
     /// It waits for a time, MONOTONIC nanoseconds, `u64::MAX` for none.
     Timer(u64),
 }

@@ -147,6 +147,8 @@ pub(crate) struct After {
     pub(crate) wake: Wake,
     /// Something was posted outside of a submission.
     pub(crate) is_async: bool,
+    /// It was done by a thread that is one of the waiters itself.
+    pub(crate) by_sleeper: bool,
 }
 
 impl<H: Host> Ring<H> {
@@ -179,6 +181,10 @@ impl<H: Host> Ring<H> {
         let result = body(self, sub);
         self.run_ready(sub);
         self.flush(sub);
+        if sub.direct.is_queued() {
+            self.submit_direct(sub);
+        }
+        let make_direct = sub.direct.is_to_be_made();
         self.pending.store(sub.parked.len(), Ordering::Release);
         let jobs = std::mem::take(&mut sub.jobs);
         let after = std::mem::take(&mut sub.after);
@@ -187,6 +193,9 @@ impl<H: Host> Ring<H> {
             self.shared.pool.queue(jobs);
         }
         self.wake(&after);
+        if make_direct {
+            self.make_direct();
+        }
         result
     }
 
@@ -230,12 +239,15 @@ impl<H: Host> Ring<H> {
     /// Posts a completion from outside of the ring: a message, or a tag.
     pub(crate) fn post_message(self: &Arc<Self>, entry: &Entry) {
         let wake = self.cq.lock().post(&self.shm, &self.layout, std::slice::from_ref(entry));
-        self.wake(&After { wake, is_async: true });
+        self.wake(&After { wake, is_async: true, by_sleeper: false });
     }
 
     /// Wakes waiters and signals the registered eventfd, holding no lock.
     pub(crate) fn wake(&self, after: &After) {
-        if after.wake.waiters {
+        // The only waiter need not be woken by itself: it would find its own waker next time. One that
+        // comes now looks at the queue before it sleeps.
+        let alone = after.by_sleeper && self.waiting.load(Ordering::Acquire) <= 1;
+        if after.wake.waiters && !alone {
             self.wake_waiter();
         }
         if after.wake.eventfd && self.announces.load(Ordering::Acquire) {
@@ -306,6 +318,9 @@ impl<H: Host> Ring<H> {
 
 /// The event data of the waker; no file's, for those have a descriptor in the low half.
 pub(crate) const WAKER_EVENT: u64 = u64::MAX;
+
+/// The event data of results of a device.
+pub(crate) const DEVICE_EVENT: u64 = u64::MAX - 2;
 
 /// The event data of the SQPOLL thread's own waker.
 pub(crate) const SQ_WAKER_EVENT: u64 = u64::MAX - 1;

@@ -17,6 +17,9 @@ const ROOM_LOOKS: u32 = 64;
 /// How long it sleeps between looks then, nanoseconds.
 const ROOM_NS: u64 = 100_000;
 
+/// The longest sleep of a thread that may have no more requests, nanoseconds.
+const STARVED_NS: u64 = 1_000_000;
+
 impl<H: Host> Ring<H> {
     /// Starts the thread.
     ///
@@ -60,11 +63,17 @@ impl<H: Host> Ring<H> {
         if self.disabled.load(Ordering::Acquire) {
             return false;
         }
-        let taken = self.with_submit(|ring, sub| ring.submit_entries(sub, u32::MAX));
+        let (taken, starved) =
+            self.with_submit(|ring, sub| (ring.submit_entries(sub, u32::MAX), sub.starved));
+        if taken == 0 && starved {
+            // Nothing can be taken before something completes.
+            let _ = self.drive(Role::SqThread, Some(STARVED_NS), None);
+            return false;
+        }
         if self.pending.load(Ordering::Acquire) > 0 {
             let _ = self.drive(Role::SqThread, Some(0), None);
         }
-        if taken > 0 {
+        if taken > 0 && self.waiting.load(Ordering::Acquire) > 0 {
             self.wake_waiter();
         }
         taken > 0

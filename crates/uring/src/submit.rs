@@ -54,6 +54,10 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) parked: Table<H>,
     /// Readiness of files.
     pub(crate) polled: Polled,
+    /// Requests at workers.
+    pub(crate) at_workers: usize,
+    /// Transfers at devices.
+    pub(crate) direct: crate::direct::Direct<H>,
     /// Timers.
     pub(crate) timers: Timers,
     /// Requests held back by a drain.
@@ -68,6 +72,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) clock: Option<u64>,
     /// Requests alive: prepared and not completed.
     pub(crate) alive: usize,
+    /// The last submission stopped where no more requests are allowed.
+    pub(crate) starved: bool,
     /// Operations done, by opcode.
     pub(crate) counts: [u64; Op::COUNT],
     /// Inside a submission by the program; completions are then not asynchronous.
@@ -90,6 +96,8 @@ impl<H: Host> Submit<H> {
             after: After::default(),
             parked: Table::new(),
             polled: Polled::default(),
+            at_workers: 0,
+            direct: crate::direct::Direct::new(),
             timers: Timers::default(),
             drain: Drain::new(),
             registered: Registered::default(),
@@ -97,6 +105,7 @@ impl<H: Host> Submit<H> {
             patience: [crate::patience::Patience::default(); 3],
             clock: None,
             alive: 0,
+            starved: false,
             counts: [0; Op::COUNT],
             submitting: false,
             closing: false,
@@ -145,7 +154,13 @@ impl<H: Host> Ring<H> {
         let entries = tail.wrapping_sub(sub.head).min(self.layout.sq_entries).min(count);
         let mut taken = 0;
         sub.submitting = true;
+        let alive_max = self.shared.requests_max.load(Ordering::Relaxed);
+        sub.starved = false;
         while taken < entries {
+            if sub.alive >= alive_max {
+                sub.starved = true;
+                break;
+            }
             let Some(sqe) = self.next_sqe(sub) else { break };
             taken += 1;
             let went = self.submit_one(sub, &sqe);

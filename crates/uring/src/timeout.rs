@@ -177,9 +177,10 @@ impl<H: Host> Ring<H> {
         let key = sub.parked.insert(parked_timer(timeout, Some(target)));
         if let Some(entry) = sub.parked.get_mut(target) {
             match &mut entry.waits {
-                Waits::Ready { req, .. } | Waits::Time { req } | Waits::LinkTime { req, .. } => {
-                    req.link_timeout = Some(key);
-                }
+                Waits::Ready { req, .. }
+                | Waits::Time { req }
+                | Waits::LinkTime { req, .. }
+                | Waits::Device { req } => req.link_timeout = Some(key),
                 Waits::Work { job } => job.set_link_timeout(key),
             }
         }
@@ -328,9 +329,10 @@ pub(crate) fn rearm_linked<H: Host>(
         let key = sub.parked.insert(parked_timer(req, Some(target)));
         if let Some(entry) = sub.parked.get_mut(target) {
             match &mut entry.waits {
-                Waits::Ready { req, .. } | Waits::Time { req } | Waits::LinkTime { req, .. } => {
-                    req.link_timeout = Some(key);
-                }
+                Waits::Ready { req, .. }
+                | Waits::Time { req }
+                | Waits::LinkTime { req, .. }
+                | Waits::Device { req } => req.link_timeout = Some(key),
                 Waits::Work { job } => job.set_link_timeout(key),
             }
         }

@@ -26,8 +26,10 @@ const UNDRIVEN_MAX: u32 = 16;
 /// Who drives a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// A thread that waits for completions.
+    /// A thread that wants completions, and has not said so yet.
     Waiter,
+    /// A thread that is counted among those that wait. It looks at the queue itself after this.
+    Sleeper,
     /// The ring's SQPOLL thread.
     SqThread,
     /// Somebody passing by: the attendant, or a synchronous cancel.
@@ -92,7 +94,12 @@ impl<H: Host> Ring<H> {
             self.sqpoll_enter(flags);
         } else if to_submit > 0 {
             self.check_owner()?;
-            submitted = self.with_submit(|ring, sub| ring.submit_entries(sub, to_submit));
+            let starved;
+            (submitted, starved) =
+                self.with_submit(|ring, sub| (ring.submit_entries(sub, to_submit), sub.starved));
+            if submitted == 0 && starved {
+                return Err(Errno::EAGAIN);
+            }
             if submitted != to_submit && flags & IORING_ENTER_GETEVENTS != 0 {
                 // A batch that stopped early does not wait.
                 return Ok(submitted);
@@ -180,10 +187,12 @@ impl<H: Host> Ring<H> {
             return Ok(());
         }
         self.undriven.store(0, Ordering::Relaxed);
-        self.drive(Role::Waiter, Some(0), None)?;
-        (ready, _) = self.look();
-        if ready >= want {
-            return Ok(());
+        if want == 0 || ready >= want {
+            self.drive(Role::Waiter, Some(0), None)?;
+            (ready, _) = self.look();
+            if ready >= want {
+                return Ok(());
+            }
         }
         // The waker stands before anybody can be asked to use it: else a worker that is done before
         // the first wait of a ring has nothing to signal, and the wait never ends.
@@ -246,7 +255,7 @@ impl<H: Host> Ring<H> {
                 return self.unless_ready(Errno::ETIME);
             }
             let timeout = until.map(|until| until.saturating_sub(now));
-            match self.drive(Role::Waiter, timeout, limits.sigmask) {
+            match self.drive(Role::Sleeper, timeout, limits.sigmask) {
                 Ok(()) => {}
                 Err(Errno::EINTR) => return self.unless_ready(Errno::EINTR),
                 Err(errno) => return Err(errno),
@@ -288,6 +297,7 @@ impl<H: Host> Ring<H> {
         let due = deadline != u64::MAX || self.deadline.load(Ordering::Acquire) != u64::MAX;
         if count > 0 || due || self.has_task_work.load(Ordering::Acquire) {
             let passed_by = self.with_submit(|ring, sub| {
+                sub.after.by_sleeper = role == Role::Sleeper;
                 ring.run_task_work(sub);
                 let passed_by = ring.handle_events(sub, role, &events[..count]);
                 if due {
