@@ -176,6 +176,15 @@ impl<H: Host> Ring<H> {
         }
     }
 
+    /// Puts the file of a request that was not tried yet into the epoll set.
+    ///
+    /// # Errors
+    /// `EPERM` for a file that epoll does not take, `EBADF`.
+    pub(crate) fn watch_first(&self, sub: &mut Submit<H>, req: &Req<H>) -> Result<()> {
+        let told = matches!(req.file, FileRef::Plain(_)) && self.trusts_closes();
+        self.watch(sub, req.file.fd(), true, told)
+    }
+
     /// Makes sure that `fd` is in the epoll set.
     fn watch(&self, sub: &mut Submit<H>, fd: i32, tried: bool, trusted: bool) -> Result<()> {
         let epfd = self.epoll()?;

@@ -2,11 +2,10 @@
 
 use crate::issue::Cx;
 use crate::kbuf;
-use crate::ops::net::{
-    IN, OUT, blocked, check_ioprio, check_multishot, goes_on, is_multishot, more, poll_first,
-};
+use crate::ops::net::{DONTWAIT, IN, OUT, WAITALL, blocked, check_ioprio, goes_on, poll_first};
+use crate::ops::recv::{check_multishot, is_multishot, more, note_non_empty};
 use crate::ops::rw::read_iovecs;
-use crate::request::{Extra, Outcome, Req};
+use crate::request::{Extra, Outcome, Req, Request};
 use crate::submit::Prep;
 use ringfence_abi::*;
 use ringfence_host::{Host, plain};
@@ -57,6 +56,11 @@ impl Message {
         self.iovecs.iter().fold(0u64, |sum, iovec| sum.saturating_add(iovec.len))
     }
 
+    /// Where its bytes are.
+    pub(crate) fn iovecs(&self) -> &[Iovec] {
+        &self.iovecs
+    }
+
     fn read<H: Host>(host: &H, addr: u64, sends: bool) -> Result<Message> {
         let header: Msghdr = plain::read(host, addr)?;
         if header.iovlen > 1024 {
@@ -91,15 +95,23 @@ impl Message {
     }
 }
 
-const DONTWAIT: u32 = libc::MSG_DONTWAIT as u32;
-const WAITALL: u32 = libc::MSG_WAITALL as u32;
+/// Under `MSG_WAITALL` a short transfer breaks a link; otherwise it is a success.
+pub(crate) fn is_short<H: Host>(req: &Request<H>, res: i32) -> bool {
+    let Extra::Message(message) = &req.extra else { return false };
+    req.sqe.op_flags & WAITALL != 0 && (res as u64) < message.wanted()
+}
 
 pub(crate) fn prep_send<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
+    check_ioprio(req.sqe.ioprio, IORING_RECVSEND_POLL_FIRST | IORING_SEND_VECTORIZED)?;
+    copy(req, cx)
+}
+
+/// Copies the message to be sent.
+pub(crate) fn copy<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
     let sqe = &req.sqe;
     if sqe.off != 0 || sqe.file_index != 0 {
         return Err(Errno::EINVAL);
     }
-    check_ioprio(sqe.ioprio, IORING_RECVSEND_POLL_FIRST)?;
     let message = Message::read(&cx.ring.host, sqe.addr, true)?;
     req.extra = Extra::Message(Box::new(message));
     Ok(())
@@ -209,7 +221,7 @@ fn recv_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
                 req.done += n;
                 if req.done >= wanted || n == 0 || !goes_on(req, cx) {
                     if n > 0 && req.done >= wanted {
-                        crate::ops::net::note_non_empty(req, cx);
+                        note_non_empty(req, cx);
                     }
                     return Outcome::Done(req.done as i32);
                 }
