@@ -31,10 +31,15 @@ impl Shm {
 
     /// Memory of the program's, as of `IORING_SETUP_NO_MMAP` and of provided-buffer rings.
     ///
-    /// The kernel keeps such memory for as long as it needs it; here it is gone when the program
-    /// unmaps it. Entries read as zeroes then and are written nowhere. Ring words are not covered:
+    /// The kernel keeps such memory for as long as it needs it. Shared memory is kept here too, by
+    /// a mapping of our own; private memory is gone when the program unmaps it. Entries read as zeroes then and are written nowhere. Ring words are not covered:
     /// they are the program's to keep while the ring lives.
     pub fn of_program(addr: u64, len: usize) -> Shm {
+        // Memory that is shared can be had a second time, and is ours to keep then.
+        let again = [addr, 0, len as u64, libc::MREMAP_MAYMOVE as u64, 0, 0];
+        if let Ok(base) = crate::os::syscall(libc::SYS_mremap, again) {
+            return Shm { base: base as *mut u8, len, ours: true };
+        }
         Shm { base: addr as *mut u8, len, ours: false }
     }
 

@@ -541,6 +541,7 @@ fn new_ring<H: Host>(
         sq_asked: AtomicBool::new(false),
         poll_fd: AtomicI32::new(-1),
         eventfd: Mutex::new(None),
+        pollers: crate::pollers::Pollers::new(),
         undriven: AtomicU32::new(0),
     }
 }

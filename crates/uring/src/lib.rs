@@ -39,6 +39,7 @@ mod ops;
 mod parked;
 mod patience;
 mod poll;
+mod pollers;
 mod register;
 mod request;
 mod ring;

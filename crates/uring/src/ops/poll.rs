@@ -38,6 +38,7 @@ pub(crate) fn add<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     let mask = mask(req);
     let fd = req.file.fd();
     if let Some(ring) = cx.ring.shared.ring(fd) {
+        ring.note_poller(cx.ring);
         return add_ring(req, &ring);
     }
     let ready = match calls::poll_now(&cx.ring.host, fd, mask) {
