@@ -40,7 +40,6 @@ pub const KNOWN: &[(&str, &[&str])] = &[
     ("no RESIZE_RINGS yet", &["register_misc::resize", "register_misc::resize_errors"]),
     ("no MEM_REGION yet", &["register_misc::wait_region", "register_misc::wait_region_errors"]),
     // What is there and differs.
-    ("files are compared by descriptor", &["cancel::by_duplicate_of_the_file"]),
     ("a request belongs to no thread: it completes", &["lifetime::thread_ends"]),
     ("a full submission queue polls as writable", &["poll::full_sq_is_not_writable"]),
     ("the engine needs descriptors of its own", &["setup::descriptor_limit"]),

@@ -43,6 +43,7 @@ mod pollers;
 mod register;
 mod request;
 mod ring;
+mod same_file;
 mod setup;
 mod sqpoll;
 mod submit;
