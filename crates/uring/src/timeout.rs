@@ -36,24 +36,14 @@ pub(crate) struct Time {
 const TOMBSTONES_MIN: usize = 64;
 
 /// The armed timers of a ring.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(u64, u64, KeyOrder)>>,
     /// Breaks ties in the order of arming.
     sequence: u64,
     live: usize,
-    /// Timeouts that count completions, by the count at which they are done, and tombstones.
-    counted: BinaryHeap<Reverse<(u64, u64, KeyOrder)>>,
-    /// Completions counted so far, as far as was looked; it does not wrap, as the counts do.
-    posted: u64,
-}
-
-impl Default for Timers {
-    fn default() -> Self {
-        // Counts a little below the current one must not wrap either.
-        let posted = 1 << 33;
-        Timers { heap: BinaryHeap::new(), sequence: 0, live: 0, counted: BinaryHeap::new(), posted }
-    }
+    /// Timeouts that count completions.
+    counted: Vec<Key>,
 }
 
 /// A key in the heap; its order means nothing.
@@ -81,37 +71,22 @@ impl Timers {
         }
     }
 
-    /// A wrapping count of completions, near to those counted so far, as one that does not wrap.
-    fn unwrapped(&self, count: u32) -> u64 {
-        let ahead = count.wrapping_sub(self.posted as u32) as i32;
-        self.posted.wrapping_add_signed(i64::from(ahead))
-    }
-
-    /// The next timeout that is due at `posted` completions; its key may find nothing.
-    fn next_counted(&mut self, posted: u32) -> Option<Key> {
-        self.posted = self.unwrapped(posted);
-        let Reverse((target, ..)) = self.counted.peek()?;
-        if *target > self.posted {
-            return None;
-        }
-        self.counted.pop().map(|Reverse((_, _, key))| key.0)
-    }
-
     /// The earliest deadline, tombstones included, `u64::MAX` for none.
     fn earliest(&self) -> u64 {
         self.heap.peek().map_or(u64::MAX, |Reverse((deadline, ..))| *deadline)
     }
 
     /// A timer is no longer armed; its key finds nothing already.
-    fn forget(&mut self) {
+    fn forget(&mut self, key: Key) {
         self.live = self.live.saturating_sub(1);
+        if !self.counted.is_empty() {
+            self.counted.retain(|counted| *counted != key);
+        }
     }
 
     fn compact(&mut self, is_live: impl Fn(Key) -> bool) {
-        for heap in [&mut self.heap, &mut self.counted] {
-            if heap.len() > 2 * self.live + TOMBSTONES_MIN {
-                heap.retain(|Reverse((_, _, key))| is_live(key.0));
-            }
+        if self.heap.len() > 2 * self.live + TOMBSTONES_MIN {
+            self.heap.retain(|Reverse((_, _, key))| is_live(key.0));
         }
     }
 }
@@ -174,17 +149,11 @@ impl<H: Host> Ring<H> {
         mut req: Req<H>,
         deadline: u64,
     ) {
-        let target = match &req.extra {
-            Extra::Time(time) if time.count > 0 && !time.multishot => Some(time.target),
-            _ => None,
-        };
+        let counted = matches!(&req.extra, Extra::Time(time) if time.count > 0 && !time.multishot);
         let bound = crate::issue::take_link_timeout(&mut req);
         let key = sub.parked.insert(parked_timer(req, None));
-        if let Some(target) = target {
-            let timers = &mut sub.timers;
-            timers.sequence += 1;
-            let row = (timers.unwrapped(target), timers.sequence, KeyOrder(key));
-            timers.counted.push(Reverse(row));
+        if counted {
+            sub.timers.counted.push(key);
         }
         self.arm(sub, key, deadline);
         if let Some(bound) = bound {
@@ -225,7 +194,7 @@ impl<H: Host> Ring<H> {
             req.link_timeout = None;
             return;
         };
-        sub.timers.forget();
+        sub.timers.forget(key);
         req.link_timeout = None;
         if let Waits::LinkTime { req: mut timeout, .. } = entry.waits {
             timeout.next = req.next.take();
@@ -238,7 +207,7 @@ impl<H: Host> Ring<H> {
         let Some(key) = req.link_timeout.take() else { return };
         // Whoever takes the entry owns the timeout: here, or the timer that fired.
         let Some(entry) = sub.parked.remove(key) else { return };
-        sub.timers.forget();
+        sub.timers.forget(key);
         if let Waits::LinkTime { req: mut timeout, .. } = entry.waits {
             timeout.next = req.next.take();
             req.next = Some(timeout);
@@ -272,7 +241,7 @@ impl<H: Host> Ring<H> {
 
     fn fire(self: &Arc<Self>, sub: &mut Submit<H>, key: Key) {
         let Some(entry) = sub.parked.remove(key) else { return };
-        sub.timers.forget();
+        sub.timers.forget(key);
         match entry.waits {
             Waits::Time { req } => self.fire_timeout(sub, req),
             Waits::LinkTime { target, req } => self.fire_link_timeout(sub, target, req),
@@ -314,10 +283,20 @@ impl<H: Host> Ring<H> {
 
 /// Completes the timeouts that waited for this many completions.
 pub(crate) fn expire_counted<H: Host>(ring: &Arc<Ring<H>>, sub: &mut Submit<H>, posted: u32) {
-    while let Some(key) = sub.timers.next_counted(posted) {
-        let Some(entry) = sub.parked.remove(key) else { continue };
-        sub.timers.forget();
-        if let Waits::Time { req } = entry.waits {
+    if sub.timers.counted.is_empty() {
+        return;
+    }
+    let is_due = |key: &Key| match sub.parked.get(*key).map(|entry| &entry.waits) {
+        Some(Waits::Time { req }) => {
+            matches!(req.extra, Extra::Time(time) if posted.wrapping_sub(time.target) as i32 >= 0)
+        }
+        _ => true,
+    };
+    let due: Vec<Key> = sub.timers.counted.iter().copied().filter(is_due).collect();
+    for key in due {
+        let entry = sub.parked.remove(key);
+        sub.timers.forget(key);
+        if let Some(Waits::Time { req }) = entry.map(|entry| entry.waits) {
             // What posts nothing must not be counted as posted by a timeout.
             let posts = !req.has(IOSQE_CQE_SKIP_SUCCESS);
             sub.fired = sub.fired.wrapping_add(u32::from(posts));
@@ -329,7 +308,7 @@ pub(crate) fn expire_counted<H: Host>(ring: &Arc<Ring<H>>, sub: &mut Submit<H>, 
 /// Takes a timeout out by its key; the caller owns it.
 pub(crate) fn disarm<H: Host>(sub: &mut Submit<H>, key: Key) -> Option<Req<H>> {
     let entry = sub.parked.remove(key)?;
-    sub.timers.forget();
+    sub.timers.forget(key);
     match entry.waits {
         Waits::Time { req } | Waits::LinkTime { req, .. } => Some(req),
         _ => None,
@@ -344,7 +323,7 @@ pub(crate) fn rearm_linked<H: Host>(
     deadline: u64,
 ) {
     let Some(entry) = sub.parked.remove(key) else { return };
-    sub.timers.forget();
+    sub.timers.forget(key);
     if let Waits::LinkTime { target, req } = entry.waits {
         let key = sub.parked.insert(parked_timer(req, Some(target)));
         if let Some(entry) = sub.parked.get_mut(target) {
