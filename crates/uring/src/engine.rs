@@ -571,6 +571,7 @@ fn new_ring<H: Host>(
         sq_asked: AtomicBool::new(false),
         poll_fd: AtomicI32::new(-1),
         eventfd: mutex(host, &locks::EVENTFD, None),
+        pollers: crate::pollers::Pollers::new(host),
         undriven: AtomicU32::new(0),
     }
 }

@@ -150,6 +150,9 @@ impl<H: Host> Ring<H> {
             let cqe = Cqe { user_data: req.sqe.user_data, res, flags: req.cqe_flags };
             sub.batch.push(Entry { cqe, big: req.big_cqe, wide: req.wide });
         }
+        if crate::ops::zero_copy::is_notified(&req) {
+            sub.batch.push(crate::ops::zero_copy::notification(&req));
+        }
         if !sub.submitting || req.has(IOSQE_ASYNC) {
             sub.after.is_async = true;
         }

@@ -146,18 +146,6 @@ impl<H: Host> Ring<H> {
         sub.registered.install(file_index, file, &mut sub.batch)
     }
 
-    /// A cancel by file must name an open one.
-    ///
-    /// # Errors
-    /// `EBADF`.
-    pub(crate) fn check_open(&self, sub: &Submit<H>, wanted: &Match) -> Result<()> {
-        if wanted.flags & IORING_ASYNC_CANCEL_FD_FIXED != 0 {
-            return sub.registered.files.get(wanted.fd as u32).map(drop);
-        }
-        let args = [wanted.fd as u64, libc::F_GETFD as u64, 0, 0, 0, 0];
-        self.host.syscall(libc::SYS_fcntl, args).map(drop)
-    }
-
     /// Before this ring itself closes a descriptor, under its lock.
     pub(crate) fn keep_before_close(self: &Arc<Self>, sub: &mut Submit<H>, fd: i32) {
         sub.kinds.forget(fd as u32, fd as u32);
@@ -183,12 +171,8 @@ impl<H: Host> Ring<H> {
             .saturating_add(what.timeout.tv_nsec.max(0) as u64);
         let start = self.host.now(Clock::Monotonic);
         loop {
-            let result = self.with_submit(|ring, sub| {
-                if wanted.flags & IORING_ASYNC_CANCEL_FD != 0 {
-                    ring.check_open(sub, &wanted)?;
-                }
-                crate::cancel::cancel(sub, &wanted)
-            });
+            let result =
+                self.with_submit(|ring, sub| crate::cancel::cancel(&ring.host, sub, &wanted));
             match result {
                 Ok(count) => return Ok(count as u32),
                 Err(Errno::EALREADY) => {}

@@ -24,6 +24,11 @@ pub(crate) struct Request<H: Host> {
     pub(crate) link_timeout: Option<Key>,
     /// A provided buffer taken for it.
     pub(crate) buffer: Option<Selected>,
+    /// The memory of a transfer in several pieces: a bundle of provided buffers, or the vector of
+    /// a vectored send.
+    pub(crate) spans: Vec<Iovec>,
+    /// The tag of the registered buffer it uses, kept from being told until it is done.
+    pub(crate) held: Option<Arc<u64>>,
     /// Flags of the completion to be posted.
     pub(crate) cqe_flags: u32,
     /// The second half of a 32-byte completion.
@@ -58,6 +63,8 @@ impl<H: Host> Default for Request<H> {
             next: None,
             link_timeout: None,
             buffer: None,
+            spans: Vec::new(),
+            held: None,
             cqe_flags: 0,
             big_cqe: [0; 2],
             done: 0,
@@ -86,6 +93,9 @@ impl<H: Host> Request<H> {
             self.file = FileRef::Unset;
         }
         self.buffer = None;
+        if !self.spans.is_empty() {
+            self.spans.clear();
+        }
         self.cqe_flags = 0;
         self.big_cqe = [0; 2];
         self.done = 0;
@@ -129,9 +139,6 @@ pub(crate) enum Extra {
     Poll(u32),
     /// A number of the operation's own.
     Number(u64),
-    /// The tag of the registered buffer it uses, kept from being told.
-    #[expect(dead_code, reason = "held until the request is done, never read")]
-    Tag(Arc<u64>),
 }
 
 /// A file that the engine keeps open for requests and tables, whatever the program closes.
@@ -186,7 +193,7 @@ impl<H: Host> FileRef<H> {
     }
 }
 
-/// A provided buffer taken for a request.
+/// A provided buffer taken for a request, or the first of a bundle.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Selected {
     /// Its group.
@@ -195,7 +202,7 @@ pub(crate) struct Selected {
     pub(crate) bid: u16,
     /// Its address.
     pub(crate) addr: u64,
-    /// How much of it this request may use, bytes.
+    /// How much of it, or of the bundle, this request may use, bytes.
     pub(crate) len: u32,
     /// The length it was provided with, bytes.
     pub(crate) whole: u32,

@@ -137,6 +137,8 @@ pub struct Ring<H: Host> {
     /// Readable while the completion queue is not empty, -1 until someone polls the ring.
     pub(crate) poll_fd: AtomicI32,
     pub(crate) eventfd: Mutex<H, Option<EventFd>>,
+    /// Rings that poll this one.
+    pub(crate) pollers: crate::pollers::Pollers<H>,
     /// Enters that returned without looking at readiness.
     pub(crate) undriven: AtomicU32,
 }
@@ -250,8 +252,12 @@ impl<H: Host> Ring<H> {
         if after.wake.waiters && !alone {
             self.wake_waiter();
         }
-        if after.wake.eventfd && self.announces.load(Ordering::Acquire) {
-            self.signal_eventfd(after.is_async);
+        if after.wake.posted && self.announces.load(Ordering::Acquire) {
+            self.signal_poll_fd();
+            if after.wake.eventfd {
+                self.signal_eventfd(after.is_async);
+            }
+            self.nudge_pollers();
         }
     }
 
@@ -263,11 +269,15 @@ impl<H: Host> Ring<H> {
         }
     }
 
-    pub(crate) fn signal_eventfd(&self, is_async: bool) {
+    /// Makes the descriptor readable that stands for the ring where it is polled.
+    pub(crate) fn signal_poll_fd(&self) {
         let poll_fd = self.poll_fd.load(Ordering::Acquire);
         if poll_fd >= 0 {
             calls::eventfd_signal(&self.host, poll_fd);
         }
+    }
+
+    pub(crate) fn signal_eventfd(&self, is_async: bool) {
         // Most rings have none; the lock is a leaf and held for a copy.
         let eventfd = *self.eventfd.lock();
         if let Some(eventfd) = eventfd

@@ -3,10 +3,11 @@
 use crate::cq::Entry;
 use crate::drain::Drain;
 use crate::opdef::{OpDef, Table as Ops};
+use crate::ops::zero_copy::is_notified;
 use crate::parked::Table;
 use crate::poll::Files as Polled;
 use crate::register::Registered;
-use crate::request::{Extra, FileRef, Outcome, Req, Request};
+use crate::request::{FileRef, Outcome, Req, Request};
 use crate::ring::{After, Ring};
 use crate::timeout::Timers;
 use crate::work::Job;
@@ -131,8 +132,8 @@ impl<H: Host> Submit<H> {
         if self.registered.files.has_leaving() {
             self.registered.files.let_go(&mut self.batch);
         }
+        req.held = None;
         if self.registered.buffers.has_leaving() {
-            req.extra = Extra::None;
             self.registered.buffers.let_go(&mut self.batch);
         }
         if self.cache.len() < CACHE_MAX {
@@ -229,7 +230,9 @@ impl<H: Host> Ring<H> {
             return Err(errno);
         }
         match self.attempt(sub, &mut req, def) {
-            Outcome::Done(res) if req.buffer.is_none() => self.complete_alone(sub, req, res),
+            Outcome::Done(res) if req.buffer.is_none() && !is_notified(&req) => {
+                self.complete_alone(sub, req, res)
+            }
             outcome => self.conclude(sub, req, outcome),
         }
         Ok(())

@@ -334,6 +334,7 @@ impl<H: Host> Ring<H> {
             self.shm.set_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
         }
         if first {
+            self.signal_poll_fd();
             self.signal_eventfd(true);
         }
         if self.waiting.load(Ordering::Acquire) > 0 {
