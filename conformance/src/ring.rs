@@ -43,7 +43,9 @@ impl<'t> Ring<'t> {
         let rings = Mapping::adopt(target.mmap(fd, len, IORING_OFF_SQ_RING)?, len);
         let len = (params.sq_entries * sqe_stride(params.flags)) as usize;
         let sqes = Mapping::adopt(target.mmap(fd, len, IORING_OFF_SQES)?, len);
-        let ring = Ring { target, fd, params, rings, cq_apart: None, sqes, sq_tail: 0 };
+        // Not 0 for a ring that was used before it was mapped again.
+        let sq_tail = rings.read(params.sq_off.tail as usize);
+        let ring = Ring { target, fd, params, rings, cq_apart: None, sqes, sq_tail };
         if params.flags & IORING_SETUP_NO_SQARRAY == 0 {
             (0..params.sq_entries).for_each(|slot| ring.set_index(slot, slot));
         }

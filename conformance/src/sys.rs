@@ -353,3 +353,27 @@ pub fn socket_option(fd: RawFd, level: i32, name: i32) -> i32 {
     assert_eq!(got, 0, "getsockopt");
     value
 }
+
+/// Wakes up to `count` waiters on a word that processes share; how many there were.
+pub fn futex_wake_shared(address: u64, count: i32) -> i64 {
+    // SAFETY: the kernel checks the address.
+    unsafe { libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAKE, count) }
+}
+
+/// Sends a signal to a process.
+pub fn send_signal(pid: i32, signal: i32) {
+    // SAFETY: touches no memory of ours.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "kill");
+}
+
+/// The process's effective user.
+pub fn effective_user() -> u32 {
+    // SAFETY: touches no memory of ours.
+    unsafe { libc::geteuid() }
+}
+
+/// Changes the process's effective user.
+pub fn set_effective_user(user: u32) {
+    // SAFETY: touches no memory of ours.
+    assert_eq!(unsafe { libc::seteuid(user) }, 0, "seteuid");
+}

@@ -52,6 +52,17 @@ impl<H: Host> Shared<H> {
         self.rings.lock().by_fd.get(&fd).cloned()
     }
 
+    /// The ring a call means: by descriptor, or by index of the registered rings.
+    pub(crate) fn named(&self, host: &H, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
+        if registered {
+            let rings = self.rings.lock();
+            let slots = rings.registered.get(&host.thread_id()).ok_or(Errno::EINVAL)?;
+            let slot = slots.get(fd as u32 as usize).ok_or(Errno::EINVAL)?;
+            return slot.clone().ok_or(Errno::EBADF);
+        }
+        self.ring(fd).ok_or_else(|| no_ring(host, fd))
+    }
+
     pub(crate) fn is_ring(&self, fd: i32) -> bool {
         self.count.load(Ordering::Acquire) > 0 && self.rings.lock().by_fd.contains_key(&fd)
     }
@@ -264,7 +275,7 @@ impl<H: Host> Engine<H> {
         }
         if layout.has(IORING_SETUP_ATTACH_WQ) {
             // Workers are shared by all rings anyway; the other one must be a ring.
-            self.named(p.wq_fd as i32, false).map_err(|errno| match errno {
+            self.shared.named(&self.host, p.wq_fd as i32, false).map_err(|errno| match errno {
                 Errno::EOPNOTSUPP => Errno::EINVAL,
                 other => other,
             })?;
@@ -277,7 +288,7 @@ impl<H: Host> Engine<H> {
             let _ = calls::close(&self.host, fd);
             return Err(errno);
         }
-        if layout.has(IORING_SETUP_SINGLE_ISSUER) && !layout.has(IORING_SETUP_R_DISABLED) {
+        if ring.has(IORING_SETUP_SINGLE_ISSUER) && !ring.has(IORING_SETUP_R_DISABLED) {
             ring.owner.store(self.host.thread_id(), Ordering::Release);
         }
         let stale = {
@@ -292,11 +303,11 @@ impl<H: Host> Engine<H> {
             self.shared.release(&stale);
         }
         self.shared.epoch.fetch_add(1, Ordering::AcqRel);
-        if layout.has(IORING_SETUP_SQPOLL) {
+        if ring.has(IORING_SETUP_SQPOLL) {
             ring.start_sqpoll(&p)?;
             ring.hold();
         }
-        if layout.has(IORING_SETUP_REGISTERED_FD_ONLY) {
+        if ring.has(IORING_SETUP_REGISTERED_FD_ONLY) {
             return self.register_only(&ring);
         }
         self.host.at(Point::Return);
@@ -328,8 +339,10 @@ impl<H: Host> Engine<H> {
         let mapped = if layout.has(IORING_SETUP_NO_MMAP) {
             program_memory(&self.host, asked, rings_len, sqes_len)
         } else {
-            let shm = Shm::map(memory.own, IORING_OFF_SQ_RING, rings_len).ok_or(Errno::ENOMEM);
-            let sqes = Shm::map(memory.own, IORING_OFF_SQES, sqes_len).ok_or(Errno::ENOMEM);
+            let [rings_max, sqes_max] = crate::register::resize::room(layout);
+            let shm = Shm::map(memory.own, IORING_OFF_SQ_RING, rings_len, rings_max);
+            let sqes = Shm::map(memory.own, IORING_OFF_SQES, sqes_len, sqes_max);
+            let (shm, sqes) = (shm.ok_or(Errno::ENOMEM), sqes.ok_or(Errno::ENOMEM));
             shm.and_then(|shm| sqes.map(|sqes| (shm, sqes)))
         };
         match mapped {
@@ -353,20 +366,6 @@ impl<H: Host> Engine<H> {
         self.shared.epoch.load(Ordering::Acquire)
     }
 
-    /// The ring a call means: by descriptor, or by index of the registered rings.
-    fn named(&self, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
-        if registered {
-            let rings = self.shared.rings.lock();
-            let slots = rings.registered.get(&self.host.thread_id()).ok_or(Errno::EINVAL)?;
-            let slot = slots.get(fd as u32 as usize).ok_or(Errno::EINVAL)?;
-            return slot.clone().ok_or(Errno::EBADF);
-        }
-        if let Some(ring) = self.shared.ring(fd) {
-            return Ok(ring);
-        }
-        Err(no_ring(&self.host, fd))
-    }
-
     /// `io_uring_enter`.
     ///
     /// # Errors
@@ -381,7 +380,7 @@ impl<H: Host> Engine<H> {
         argsz: u64,
     ) -> Result<u32> {
         crate::wait::check_flags(flags)?;
-        let ring = self.named(fd, flags & IORING_ENTER_REGISTERED_RING != 0)?;
+        let ring = self.shared.named(&self.host, fd, flags & IORING_ENTER_REGISTERED_RING != 0)?;
         ring.enter(to_submit, min_complete, flags, arg, argsz)
     }
 
@@ -395,7 +394,17 @@ impl<H: Host> Engine<H> {
         if opcode as usize >= RegisterOp::ALL.len() {
             return Err(Errno::EINVAL);
         }
-        let result = self.named(fd, registered)?.register(opcode, arg, nr_args);
+        let result = match RegisterOp::from_code(opcode) {
+            // These need no ring.
+            Some(RegisterOp::SendMsgRing) if fd == -1 => {
+                crate::ops::msg_ring::send_directly(&self.shared, &self.host, arg, nr_args)
+            }
+            Some(RegisterOp::Query) if fd == -1 => {
+                crate::register::query::query(&self.host, arg, nr_args)
+            }
+            _ if fd == -1 && !registered => Err(Errno::EINVAL),
+            _ => self.shared.named(&self.host, fd, registered)?.register(opcode, arg, nr_args),
+        };
         self.host.at(Point::Return);
         result
     }

@@ -25,6 +25,7 @@
 //! ```
 
 mod attend;
+mod blocked;
 mod cancel;
 mod cq;
 mod direct;

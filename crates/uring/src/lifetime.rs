@@ -15,10 +15,10 @@ impl<H: Host> Ring<H> {
     /// Fills in the words that never change.
     pub(crate) fn write_header(&self) {
         let store = |at: u32, value: u32| self.shm.store(at, value, Ordering::Relaxed);
-        store(layout::SQ_MASK, self.layout.sq_entries - 1);
-        store(layout::CQ_MASK, self.layout.cq_entries - 1);
-        store(layout::SQ_ENTRIES, self.layout.sq_entries);
-        store(layout::CQ_ENTRIES, self.layout.cq_entries);
+        store(layout::SQ_MASK, self.layout.sq_entries() - 1);
+        store(layout::CQ_MASK, self.layout.cq_entries() - 1);
+        store(layout::SQ_ENTRIES, self.layout.sq_entries());
+        store(layout::CQ_ENTRIES, self.layout.cq_entries());
     }
 
     /// Tears the ring down: everything parked is cancelled and every descriptor closed. What was
@@ -90,7 +90,7 @@ impl<H: Host> Ring<H> {
 
     /// Maps more of the ring's own memory, as for buffer rings that the engine allocates.
     pub(crate) fn map_more(&self, offset: u64, len: usize) -> Result<Shm> {
-        Shm::map(self.memory.load(Ordering::Acquire), offset, len).ok_or(Errno::ENOMEM)
+        Shm::map(self.memory.load(Ordering::Acquire), offset, len, len).ok_or(Errno::ENOMEM)
     }
 
     /// `POLL*` bits that hold for the ring now.

@@ -2,7 +2,6 @@
 
 use crate::cq::{Cq, Entry, View, Wake};
 use crate::engine::Shared;
-use crate::request::Req;
 use crate::submit::Submit;
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
@@ -11,15 +10,15 @@ use ringfence_host::sync::{
 };
 use ringfence_host::{Host, calls};
 
-/// The shape of a ring, fixed at setup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The shape of a ring, fixed at setup but for its sizes, which change under both locks.
+#[derive(Debug)]
 pub(crate) struct Layout {
-    pub(crate) sq_entries: u32,
-    pub(crate) cq_entries: u32,
+    sq_entries: AtomicU32,
+    cq_entries: AtomicU32,
     /// `IORING_SETUP_*`.
     pub(crate) flags: u32,
-    /// Where the index array stands, if there is one, bytes.
-    pub(crate) array: Option<u32>,
+    /// Where the index array stands, bytes, 0 without one.
+    array: AtomicU32,
     /// Completion entries are 32 bytes.
     pub(crate) cqe32: bool,
     /// Completion entries of both sizes.
@@ -33,16 +32,42 @@ impl Layout {
         let cqe32 = flags & IORING_SETUP_CQE32 != 0;
         // As the kernel has it, header and entries double together.
         let cqes_end = (layout::CQES + cq_entries * size_of::<Cqe>() as u32) << u32::from(cqe32);
-        let array = (flags & IORING_SETUP_NO_SQARRAY == 0).then_some(cqes_end.next_multiple_of(64));
+        let has_array = flags & IORING_SETUP_NO_SQARRAY == 0;
+        let array = if has_array { cqes_end.next_multiple_of(64) } else { 0 };
         Layout {
-            sq_entries,
-            cq_entries,
+            sq_entries: AtomicU32::new(sq_entries),
+            cq_entries: AtomicU32::new(cq_entries),
             flags,
-            array,
+            array: AtomicU32::new(array),
             cqe32,
             mixed: flags & IORING_SETUP_CQE_MIXED != 0,
             sqe_size: if flags & IORING_SETUP_SQE128 != 0 { 128 } else { 64 },
         }
+    }
+
+    /// Entries of the submission queue.
+    #[inline]
+    pub(crate) fn sq_entries(&self) -> u32 {
+        self.sq_entries.load(Ordering::Relaxed)
+    }
+
+    /// Entries of the completion queue.
+    #[inline]
+    pub(crate) fn cq_entries(&self) -> u32 {
+        self.cq_entries.load(Ordering::Relaxed)
+    }
+
+    /// Where the index array stands, if there is one, bytes.
+    #[inline]
+    pub(crate) fn array(&self) -> Option<u32> {
+        Some(self.array.load(Ordering::Relaxed)).filter(|array| *array != 0)
+    }
+
+    /// Takes the sizes of another layout with the same flags.
+    pub(crate) fn resize(&self, new: &Layout) {
+        self.sq_entries.store(new.sq_entries(), Ordering::Relaxed);
+        self.cq_entries.store(new.cq_entries(), Ordering::Relaxed);
+        self.array.store(new.array().unwrap_or(0), Ordering::Relaxed);
     }
 
     pub(crate) fn has(&self, flag: u32) -> bool {
@@ -51,9 +76,9 @@ impl Layout {
 
     /// Length of the mapping that holds both rings, bytes.
     pub(crate) fn rings_len(&self) -> usize {
-        let cqes = layout::CQES as usize + self.cq_entries as usize * self.cqe_size();
-        match self.array {
-            Some(array) => array as usize + self.sq_entries as usize * 4,
+        let cqes = layout::CQES as usize + self.cq_entries() as usize * self.cqe_size();
+        match self.array() {
+            Some(array) => array as usize + self.sq_entries() as usize * 4,
             None => cqes << usize::from(self.cqe32),
         }
         .next_multiple_of(4096)
@@ -61,10 +86,10 @@ impl Layout {
 
     /// Length of the submission entries, bytes.
     pub(crate) fn sqes_len(&self) -> usize {
-        (self.sq_entries as usize * self.sqe_size as usize).next_multiple_of(4096)
+        (self.sq_entries() as usize * self.sqe_size as usize).next_multiple_of(4096)
     }
 
-    fn cqe_size(&self) -> usize {
+    pub(crate) fn cqe_size(&self) -> usize {
         size_of::<Cqe>() << usize::from(self.cqe32)
     }
 
@@ -101,7 +126,7 @@ pub struct Ring<H: Host> {
     /// What of `cq` can be known without its lock.
     pub(crate) view: Arc<View>,
     /// Results from workers, for rings whose owner alone may post.
-    pub(crate) task_work: Mutex<H, Vec<(crate::parked::Key, Req<H>, i32)>>,
+    pub(crate) task_work: Mutex<H, Vec<crate::work::Finished<H>>>,
     /// The epoll descriptor of the ring, -1 until something waits.
     pub(crate) epfd: AtomicI32,
     /// The eventfd in it that wakes a waiter, -1 until then.
@@ -189,14 +214,18 @@ impl<H: Host> Ring<H> {
         let make_direct = sub.direct.is_to_be_made();
         self.pending.store(sub.parked.len(), Ordering::Release);
         let jobs = std::mem::take(&mut sub.jobs);
+        let blocked = std::mem::take(&mut sub.blocked);
         let after = std::mem::take(&mut sub.after);
         drop(guard);
-        if !jobs.is_empty() {
-            self.shared.pool.queue(jobs);
+        if !jobs.is_empty() || !blocked.is_empty() {
+            self.shared.pool.queue(jobs, &blocked);
         }
         self.wake(&after);
         if make_direct {
             self.make_direct();
+        }
+        for wait in &blocked {
+            wait.settle();
         }
         result
     }

@@ -144,6 +144,6 @@ impl<H: Host> Ring<H> {
     fn sq_is_full(&self) -> bool {
         let head = self.shm.load(layout::SQ_HEAD, Ordering::Acquire);
         let tail = self.shm.load(layout::SQ_TAIL, Ordering::Acquire);
-        tail.wrapping_sub(head) >= self.layout.sq_entries
+        tail.wrapping_sub(head) >= self.layout.sq_entries()
     }
 }

@@ -178,6 +178,7 @@ impl<H: Host> Ring<H> {
         if let Some(entry) = sub.parked.get_mut(target) {
             match &mut entry.waits {
                 Waits::Ready { req, .. }
+                | Waits::Blocked { req, .. }
                 | Waits::Time { req }
                 | Waits::LinkTime { req, .. }
                 | Waits::Device { req } => req.link_timeout = Some(key),
@@ -275,7 +276,8 @@ impl<H: Host> Ring<H> {
         req.silent = req.has(IOSQE_CQE_SKIP_SUCCESS);
         let result = crate::cancel::cancel_parked(sub, target);
         let res = match result {
-            Ok(()) => Errno::ETIME.as_result(),
+            Ok(0) => Errno::ETIME.as_result(),
+            Ok(count) => count,
             Err(errno) => errno.as_result(),
         };
         self.complete(sub, req, res);
@@ -330,6 +332,7 @@ pub(crate) fn rearm_linked<H: Host>(
         if let Some(entry) = sub.parked.get_mut(target) {
             match &mut entry.waits {
                 Waits::Ready { req, .. }
+                | Waits::Blocked { req, .. }
                 | Waits::Time { req }
                 | Waits::LinkTime { req, .. }
                 | Waits::Device { req } => req.link_timeout = Some(key),

@@ -4,16 +4,18 @@
 //! requests on its own stack, so that nothing is handed to another thread on the way.
 
 use crate::ring::Ring;
+use crate::work::Finished;
 use ringfence_abi::*;
 use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Clock, Event, Host, Point, plain};
 
-const FLAGS_KNOWN: u32 = IORING_ENTER_GETEVENTS
+pub(crate) const FLAGS_KNOWN: u32 = IORING_ENTER_GETEVENTS
     | IORING_ENTER_SQ_WAKEUP
     | IORING_ENTER_SQ_WAIT
     | IORING_ENTER_EXT_ARG
     | IORING_ENTER_REGISTERED_RING
     | IORING_ENTER_ABS_TIMER
+    | IORING_ENTER_EXT_ARG_REG
     | IORING_ENTER_NO_IOWAIT;
 
 /// Events taken from epoll at once.
@@ -112,7 +114,7 @@ impl<H: Host> Ring<H> {
             if self.is_deferred() {
                 self.check_owner()?;
             }
-            self.wait(min_complete.min(self.layout.cq_entries), limits)
+            self.wait(min_complete.min(self.layout.cq_entries()), limits)
         });
         match waited {
             Err(errno) if submitted == 0 => Err(errno),
@@ -143,13 +145,9 @@ impl<H: Host> Ring<H> {
             limits.sigmask = self.read_sigmask(arg, argsz)?;
             return Ok(limits);
         }
-        if argsz as usize != size_of::<GeteventsArg>() {
-            return Err(Errno::EINVAL);
-        }
-        let ext: GeteventsArg = plain::read(&self.host, arg)?;
+        let (ext, time) = self.wait_argument(flags, arg, argsz)?;
         limits.sigmask = self.read_sigmask(ext.sigmask, u64::from(ext.sigmask_sz))?;
-        if ext.ts != 0 {
-            let time: Timespec = plain::read(&self.host, ext.ts)?;
+        if let Some(time) = time {
             let nanos = (time.tv_sec.max(0) as u64)
                 .saturating_mul(1_000_000_000)
                 .saturating_add(time.tv_nsec.max(0) as u64);
@@ -162,6 +160,35 @@ impl<H: Host> Ring<H> {
             limits.min_deadline = Some(now + u64::from(ext.min_wait_usec) * 1000);
         }
         Ok(limits)
+    }
+
+    /// The argument of a wait, and its time: from where the program points, or from a registered
+    /// region.
+    fn wait_argument(
+        &self,
+        flags: u32,
+        arg: u64,
+        argsz: u64,
+    ) -> Result<(GeteventsArg, Option<Timespec>)> {
+        if flags & IORING_ENTER_EXT_ARG_REG == 0 {
+            if argsz as usize != size_of::<GeteventsArg>() {
+                return Err(Errno::EINVAL);
+            }
+            let ext: GeteventsArg = plain::read(&self.host, arg)?;
+            let time = if ext.ts == 0 { None } else { Some(plain::read(&self.host, ext.ts)?) };
+            return Ok((ext, time));
+        }
+        if argsz as usize != size_of::<RegWait>() {
+            return Err(Errno::EINVAL);
+        }
+        let wait = self.submit.lock().registered.wait_argument(&self.host, arg)?;
+        if wait.flags & !IORING_REG_WAIT_TS != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let (sigmask, sigmask_sz, min_wait_usec) =
+            (wait.sigmask, wait.sigmask_sz, wait.min_wait_usec);
+        let ext = GeteventsArg { sigmask, sigmask_sz, min_wait_usec, ts: 0 };
+        Ok((ext, (wait.flags & IORING_REG_WAIT_TS != 0).then_some(wait.ts)))
     }
 
     fn read_sigmask(&self, addr: u64, size: u64) -> Result<Option<u64>> {
@@ -322,8 +349,11 @@ impl<H: Host> Ring<H> {
             self.shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
         }
         let done = std::mem::take(&mut *self.task_work.lock());
-        for (key, req, res) in done {
-            self.finish_work(sub, key, req, res);
+        for done in done {
+            match done {
+                Finished::Work(key, req, res) => self.finish_work(sub, key, req, res),
+                Finished::Wait(key, wait, res) => self.finish_wait(sub, key, &wait, res),
+            }
         }
     }
 
