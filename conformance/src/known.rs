@@ -5,27 +5,6 @@
 
 /// Causes, and the bodies (as `file::name`) that the engine fails for each.
 pub const KNOWN: &[(&str, &[&str])] = &[
-    // Operations and registrations that are not there.
-    ("no READ_MULTISHOT yet", &["multishot::read", "multishot::read_refusals"]),
-    ("no bundles yet", &["multishot::receive_bundles", "pbuf::bundles"]),
-    ("no READV_FIXED yet", &["register_buffers::vectors"]),
-    (
-        "no SEND_ZC yet",
-        &[
-            "zero_copy::message",
-            "zero_copy::registered_buffer",
-            "zero_copy::reports_copies",
-            "zero_copy::two_completions",
-        ],
-    ),
-    (
-        "no URING_CMD yet",
-        &["command::get_option", "command::queues", "command::set_option", "command::unknown"],
-    ),
-    ("RECVSEND_BUNDLE, RW_ATTR and CUR_PERSONALITY are missing", &["setup::features"]),
-    // What is there and differs.
-    ("files are compared by descriptor", &["cancel::by_duplicate_of_the_file"]),
-    ("control data is passed on unread", &["lifetime::descriptor_cannot_be_sent"]),
     ("a request belongs to no thread: it completes", &["lifetime::thread_ends"]),
     ("a full submission queue polls as writable", &["poll::full_sq_is_not_writable"]),
     ("the engine needs descriptors of its own", &["setup::descriptor_limit"]),

@@ -38,13 +38,16 @@ struct Waiter {
 pub(crate) struct Wake {
     /// A waiter has what it waits for.
     pub(crate) waiters: bool,
-    /// Something was posted: the registered eventfd is due.
+    /// Something was posted: who polls the ring must see it.
+    pub(crate) posted: bool,
+    /// The registered eventfd is due as well.
     pub(crate) eventfd: bool,
 }
 
 impl Wake {
     pub(crate) fn merge(&mut self, other: Wake) {
         self.waiters |= other.waiters;
+        self.posted |= other.posted;
         self.eventfd |= other.eventfd;
     }
 }
@@ -156,7 +159,7 @@ impl Cq {
         shm.store(layout::CQ_TAIL, self.tail, Ordering::Release);
         let disabled =
             shm.load(layout::CQ_FLAGS, Ordering::Relaxed) & IORING_CQ_EVENTFD_DISABLED != 0;
-        Wake { waiters: self.any_satisfied(shm, ring), eventfd: !disabled }
+        Wake { waiters: self.any_satisfied(shm, ring), posted: true, eventfd: !disabled }
     }
 
     /// Writes as many 16-byte entries as fit; those that do not are returned.

@@ -25,7 +25,7 @@ impl<H: Host> Ring<H> {
     /// done on it, by opcode.
     pub(crate) fn tear_down(self: &Arc<Self>) -> [u64; Op::COUNT] {
         self.dead.store(true, Ordering::Release);
-        let (counts, files) = self.with_submit(|ring, sub| {
+        let (counts, files, direct) = self.with_submit(|ring, sub| {
             sub.closing = true;
             for req in sub.drain.take_all() {
                 sub.ready.push_back(req);
@@ -35,10 +35,11 @@ impl<H: Host> Ring<H> {
             let mut tags = Vec::new();
             sub.registered.buffers.clear(&mut tags);
             let files = std::mem::take(&mut sub.registered.files);
-            (sub.counts, files)
+            (sub.counts, files, sub.direct.close())
         });
         // Closing files may block or lead back here; no lock is held.
         drop(files);
+        drop(direct);
         for word in [&self.epfd, &self.waker, &self.sq_waker, &self.poll_fd, &self.memory] {
             let fd = word.swap(-1, Ordering::AcqRel);
             if fd >= 0 {
@@ -62,6 +63,7 @@ impl<H: Host> Ring<H> {
             self.eventfd.lock().map_or(-1, |eventfd| eventfd.fd),
         ];
         let sub = self.submit.lock();
+        fds.push(sub.direct.fd());
         fds.extend(sub.registered.files.fds());
         fds.extend(sub.parked.iter().filter_map(|(_, entry)| match &entry.waits {
             crate::parked::Waits::Ready { fd, req, .. } => {
@@ -144,22 +146,11 @@ impl<H: Host> Ring<H> {
         sub.registered.install(file_index, file, &mut sub.batch)
     }
 
-    /// A cancel by file must name an open one.
-    ///
-    /// # Errors
-    /// `EBADF`.
-    pub(crate) fn check_open(&self, sub: &Submit<H>, wanted: &Match) -> Result<()> {
-        if wanted.flags & IORING_ASYNC_CANCEL_FD_FIXED != 0 {
-            return sub.registered.files.get(wanted.fd as u32).map(drop);
-        }
-        let args = [wanted.fd as u64, libc::F_GETFD as u64, 0, 0, 0, 0];
-        self.host.syscall(libc::SYS_fcntl, args).map(drop)
-    }
-
     /// Before this ring itself closes a descriptor, under its lock.
     pub(crate) fn keep_before_close(self: &Arc<Self>, sub: &mut Submit<H>, fd: i32) {
         sub.kinds.forget(fd as u32, fd as u32);
         self.keep_file(sub, fd);
+        self.keep_at_workers(sub, fd as u32, fd as u32);
     }
 
     /// `IORING_REGISTER_SYNC_CANCEL`: cancels, and waits while a match is running.
@@ -180,12 +171,8 @@ impl<H: Host> Ring<H> {
             .saturating_add(what.timeout.tv_nsec.max(0) as u64);
         let start = self.host.now(Clock::Monotonic);
         loop {
-            let result = self.with_submit(|ring, sub| {
-                if wanted.flags & IORING_ASYNC_CANCEL_FD != 0 {
-                    ring.check_open(sub, &wanted)?;
-                }
-                crate::cancel::cancel(sub, &wanted)
-            });
+            let result =
+                self.with_submit(|ring, sub| crate::cancel::cancel(&ring.host, sub, &wanted));
             match result {
                 Ok(count) => return Ok(count as u32),
                 Err(Errno::EALREADY) => {}

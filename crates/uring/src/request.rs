@@ -25,6 +25,11 @@ pub(crate) struct Request<H: Host> {
     pub(crate) link_timeout: Option<Key>,
     /// A provided buffer taken for it.
     pub(crate) buffer: Option<Selected>,
+    /// The memory of a transfer in several pieces: a bundle of provided buffers, or the vector of
+    /// a vectored send.
+    pub(crate) spans: Vec<Iovec>,
+    /// The tag of the registered buffer it uses, kept from being told until it is done.
+    pub(crate) held: Option<Arc<u64>>,
     /// Flags of the completion to be posted.
     pub(crate) cqe_flags: u32,
     /// The second half of a 32-byte completion.
@@ -61,6 +66,8 @@ impl<H: Host> Default for Request<H> {
             next: None,
             link_timeout: None,
             buffer: None,
+            spans: Vec::new(),
+            held: None,
             cqe_flags: 0,
             big_cqe: [0; 2],
             credentials: None,
@@ -90,6 +97,9 @@ impl<H: Host> Request<H> {
             self.file = FileRef::Unset;
         }
         self.buffer = None;
+        if !self.spans.is_empty() {
+            self.spans.clear();
+        }
         self.cqe_flags = 0;
         self.big_cqe = [0; 2];
         self.credentials = None;
@@ -138,9 +148,6 @@ pub(crate) enum Extra<H: Host> {
     Before(crate::ops::futex::Before<H>),
     /// A number of the operation's own.
     Number(u64),
-    /// The tag of the registered buffer it uses, kept from being told.
-    #[expect(dead_code, reason = "held until the request is done, never read")]
-    Tag(Arc<u64>),
 }
 
 /// A file that the engine keeps open for requests and tables, whatever the program closes.
@@ -195,7 +202,7 @@ impl<H: Host> FileRef<H> {
     }
 }
 
-/// A provided buffer taken for a request.
+/// A provided buffer taken for a request, or the first of a bundle.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Selected {
     /// Its group.
@@ -204,7 +211,7 @@ pub(crate) struct Selected {
     pub(crate) bid: u16,
     /// Its address.
     pub(crate) addr: u64,
-    /// How much of it this request may use, bytes.
+    /// How much of it, or of the bundle, this request may use, bytes.
     pub(crate) len: u32,
     /// The length it was provided with, bytes.
     pub(crate) whole: u32,
@@ -223,6 +230,8 @@ pub(crate) enum Outcome {
     WaitUntried(u32),
     /// It blocks: let a worker do it.
     Work,
+    /// It waits for a device, and the kernel can be asked to do it meanwhile.
+    Device,
     /// It blocks for as long as it likes: let a thread wait, and keep the request.
     Block,
     /// It waits for a time, MONOTONIC nanoseconds, `u64::MAX` for none.

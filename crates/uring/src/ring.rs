@@ -150,8 +150,9 @@ pub struct Ring<H: Host> {
     pub(crate) disabled: AtomicBool,
     /// Torn down; every use is `EBADF` from here on.
     pub(crate) dead: AtomicBool,
-    /// Its descriptor was closed, or never given out.
-    pub(crate) closed: AtomicBool,
+    /// The host told that the program's last descriptor and mapping are gone; it lives on only as
+    /// a registered ring of some thread.
+    pub(crate) released: AtomicBool,
     /// Completions are announced elsewhere: by an eventfd, or by the poll descriptor.
     pub(crate) announces: AtomicBool,
     /// It holds files, an eventfd or a thread, though nothing may be pending.
@@ -161,6 +162,8 @@ pub struct Ring<H: Host> {
     /// Readable while the completion queue is not empty, -1 until someone polls the ring.
     pub(crate) poll_fd: AtomicI32,
     pub(crate) eventfd: Mutex<H, Option<EventFd>>,
+    /// Rings that poll this one.
+    pub(crate) pollers: crate::pollers::Pollers<H>,
     /// Enters that returned without looking at readiness.
     pub(crate) undriven: AtomicU32,
 }
@@ -171,6 +174,8 @@ pub(crate) struct After {
     pub(crate) wake: Wake,
     /// Something was posted outside of a submission.
     pub(crate) is_async: bool,
+    /// It was done by a thread that is one of the waiters itself.
+    pub(crate) by_sleeper: bool,
 }
 
 impl<H: Host> Ring<H> {
@@ -203,6 +208,10 @@ impl<H: Host> Ring<H> {
         let result = body(self, sub);
         self.run_ready(sub);
         self.flush(sub);
+        if sub.direct.is_queued() {
+            self.submit_direct(sub);
+        }
+        let make_direct = sub.direct.is_to_be_made();
         self.pending.store(sub.parked.len(), Ordering::Release);
         let jobs = std::mem::take(&mut sub.jobs);
         let blocked = std::mem::take(&mut sub.blocked);
@@ -212,6 +221,9 @@ impl<H: Host> Ring<H> {
             self.shared.pool.queue(jobs, &blocked);
         }
         self.wake(&after);
+        if make_direct {
+            self.make_direct();
+        }
         for wait in &blocked {
             wait.settle();
         }
@@ -258,16 +270,23 @@ impl<H: Host> Ring<H> {
     /// Posts a completion from outside of the ring: a message, or a tag.
     pub(crate) fn post_message(self: &Arc<Self>, entry: &Entry) {
         let wake = self.cq.lock().post(&self.shm, &self.layout, std::slice::from_ref(entry));
-        self.wake(&After { wake, is_async: true });
+        self.wake(&After { wake, is_async: true, by_sleeper: false });
     }
 
     /// Wakes waiters and signals the registered eventfd, holding no lock.
     pub(crate) fn wake(&self, after: &After) {
-        if after.wake.waiters {
+        // The only waiter need not be woken by itself: it would find its own waker next time. One that
+        // comes now looks at the queue before it sleeps.
+        let alone = after.by_sleeper && self.waiting.load(Ordering::Acquire) <= 1;
+        if after.wake.waiters && !alone {
             self.wake_waiter();
         }
-        if after.wake.eventfd && self.announces.load(Ordering::Acquire) {
-            self.signal_eventfd(after.is_async);
+        if after.wake.posted && self.announces.load(Ordering::Acquire) {
+            self.signal_poll_fd();
+            if after.wake.eventfd {
+                self.signal_eventfd(after.is_async);
+            }
+            self.nudge_pollers();
         }
     }
 
@@ -279,11 +298,15 @@ impl<H: Host> Ring<H> {
         }
     }
 
-    pub(crate) fn signal_eventfd(&self, is_async: bool) {
+    /// Makes the descriptor readable that stands for the ring where it is polled.
+    pub(crate) fn signal_poll_fd(&self) {
         let poll_fd = self.poll_fd.load(Ordering::Acquire);
         if poll_fd >= 0 {
             calls::eventfd_signal(&self.host, poll_fd);
         }
+    }
+
+    pub(crate) fn signal_eventfd(&self, is_async: bool) {
         // Most rings have none; the lock is a leaf and held for a copy.
         let eventfd = *self.eventfd.lock();
         if let Some(eventfd) = eventfd
@@ -334,6 +357,9 @@ impl<H: Host> Ring<H> {
 
 /// The event data of the waker; no file's, for those have a descriptor in the low half.
 pub(crate) const WAKER_EVENT: u64 = u64::MAX;
+
+/// The event data of results of a device.
+pub(crate) const DEVICE_EVENT: u64 = u64::MAX - 2;
 
 /// The event data of the SQPOLL thread's own waker.
 pub(crate) const SQ_WAKER_EVENT: u64 = u64::MAX - 1;

@@ -18,7 +18,9 @@ pub const FEATURES: u32 = IORING_FEAT_SINGLE_MMAP
     | IORING_FEAT_CQE_SKIP
     | IORING_FEAT_LINKED_FILE
     | IORING_FEAT_REG_REG_RING
+    | IORING_FEAT_RECVSEND_BUNDLE
     | IORING_FEAT_MIN_TIMEOUT
+    | IORING_FEAT_RW_ATTR
     | IORING_FEAT_NO_IOWAIT;
 
 /// Setup flags that the engine knows; others get `EINVAL`, as on a kernel without them.

@@ -3,10 +3,11 @@
 use crate::cq::Entry;
 use crate::drain::Drain;
 use crate::opdef::{OpDef, Table as Ops};
+use crate::ops::zero_copy::is_notified;
 use crate::parked::Table;
 use crate::poll::Files as Polled;
 use crate::register::Registered;
-use crate::request::{Extra, FileRef, Outcome, Req, Request};
+use crate::request::{FileRef, Outcome, Req, Request};
 use crate::ring::{After, Ring};
 use crate::timeout::Timers;
 use crate::work::Job;
@@ -56,6 +57,10 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) parked: Table<H>,
     /// Readiness of files.
     pub(crate) polled: Polled,
+    /// Requests at workers.
+    pub(crate) at_workers: usize,
+    /// Transfers at devices.
+    pub(crate) direct: crate::direct::Direct<H>,
     /// Timers.
     pub(crate) timers: Timers,
     /// Requests held back by a drain.
@@ -70,6 +75,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) clock: Option<u64>,
     /// Requests alive: prepared and not completed.
     pub(crate) alive: usize,
+    /// The last submission stopped where no more requests are allowed.
+    pub(crate) starved: bool,
     /// Operations done, by opcode.
     pub(crate) counts: [u64; Op::COUNT],
     /// Inside a submission by the program; completions are then not asynchronous.
@@ -93,6 +100,8 @@ impl<H: Host> Submit<H> {
             after: After::default(),
             parked: Table::new(),
             polled: Polled::default(),
+            at_workers: 0,
+            direct: crate::direct::Direct::new(),
             timers: Timers::default(),
             drain: Drain::new(),
             registered: Registered::default(),
@@ -100,6 +109,7 @@ impl<H: Host> Submit<H> {
             patience: [crate::patience::Patience::default(); 3],
             clock: None,
             alive: 0,
+            starved: false,
             counts: [0; Op::COUNT],
             submitting: false,
             closing: false,
@@ -130,8 +140,8 @@ impl<H: Host> Submit<H> {
         if self.registered.files.has_leaving() {
             self.registered.files.let_go(&mut self.batch);
         }
+        req.held = None;
         if self.registered.buffers.has_leaving() {
-            req.extra = Extra::None;
             self.registered.buffers.let_go(&mut self.batch);
         }
         if self.cache.len() < CACHE_MAX {
@@ -153,7 +163,13 @@ impl<H: Host> Ring<H> {
         let entries = tail.wrapping_sub(sub.head).min(self.layout.sq_entries()).min(count);
         let mut taken = 0;
         sub.submitting = true;
+        let alive_max = self.shared.requests_max.load(Ordering::Relaxed);
+        sub.starved = false;
         while taken < entries {
+            if sub.alive >= alive_max {
+                sub.starved = true;
+                break;
+            }
             let Some(sqe) = self.next_sqe(sub) else { break };
             taken += 1;
             let went = self.submit_one(sub, &sqe);
@@ -222,7 +238,9 @@ impl<H: Host> Ring<H> {
             return Err(errno);
         }
         match self.attempt(sub, &mut req, def) {
-            Outcome::Done(res) if req.buffer.is_none() => self.complete_alone(sub, req, res),
+            Outcome::Done(res) if req.buffer.is_none() && !is_notified(&req) => {
+                self.complete_alone(sub, req, res)
+            }
             outcome => self.conclude(sub, req, outcome),
         }
         Ok(())

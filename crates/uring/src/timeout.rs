@@ -180,9 +180,8 @@ impl<H: Host> Ring<H> {
                 Waits::Ready { req, .. }
                 | Waits::Blocked { req, .. }
                 | Waits::Time { req }
-                | Waits::LinkTime { req, .. } => {
-                    req.link_timeout = Some(key);
-                }
+                | Waits::LinkTime { req, .. }
+                | Waits::Device { req } => req.link_timeout = Some(key),
                 Waits::Work { job } => job.set_link_timeout(key),
             }
         }
@@ -335,9 +334,8 @@ pub(crate) fn rearm_linked<H: Host>(
                 Waits::Ready { req, .. }
                 | Waits::Blocked { req, .. }
                 | Waits::Time { req }
-                | Waits::LinkTime { req, .. } => {
-                    req.link_timeout = Some(key);
-                }
+                | Waits::LinkTime { req, .. }
+                | Waits::Device { req } => req.link_timeout = Some(key),
                 Waits::Work { job } => job.set_link_timeout(key),
             }
         }

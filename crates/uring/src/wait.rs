@@ -28,8 +28,10 @@ const UNDRIVEN_MAX: u32 = 16;
 /// Who drives a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// A thread that waits for completions.
+    /// A thread that wants completions, and has not said so yet.
     Waiter,
+    /// A thread that is counted among those that wait. It looks at the queue itself after this.
+    Sleeper,
     /// The ring's SQPOLL thread.
     SqThread,
     /// Somebody passing by: the attendant, or a synchronous cancel.
@@ -94,7 +96,12 @@ impl<H: Host> Ring<H> {
             self.sqpoll_enter(flags);
         } else if to_submit > 0 {
             self.check_owner()?;
-            submitted = self.with_submit(|ring, sub| ring.submit_entries(sub, to_submit));
+            let starved;
+            (submitted, starved) =
+                self.with_submit(|ring, sub| (ring.submit_entries(sub, to_submit), sub.starved));
+            if submitted == 0 && starved {
+                return Err(Errno::EAGAIN);
+            }
             if submitted != to_submit && flags & IORING_ENTER_GETEVENTS != 0 {
                 // A batch that stopped early does not wait.
                 return Ok(submitted);
@@ -207,10 +214,12 @@ impl<H: Host> Ring<H> {
             return Ok(());
         }
         self.undriven.store(0, Ordering::Relaxed);
-        self.drive(Role::Waiter, Some(0), None)?;
-        (ready, _) = self.look();
-        if ready >= want {
-            return Ok(());
+        if want == 0 || ready >= want {
+            self.drive(Role::Waiter, Some(0), None)?;
+            (ready, _) = self.look();
+            if ready >= want {
+                return Ok(());
+            }
         }
         // The waker stands before anybody can be asked to use it: else a worker that is done before
         // the first wait of a ring has nothing to signal, and the wait never ends.
@@ -273,7 +282,7 @@ impl<H: Host> Ring<H> {
                 return self.unless_ready(Errno::ETIME);
             }
             let timeout = until.map(|until| until.saturating_sub(now));
-            match self.drive(Role::Waiter, timeout, limits.sigmask) {
+            match self.drive(Role::Sleeper, timeout, limits.sigmask) {
                 Ok(()) => {}
                 Err(Errno::EINTR) => return self.unless_ready(Errno::EINTR),
                 Err(errno) => return Err(errno),
@@ -315,6 +324,7 @@ impl<H: Host> Ring<H> {
         let due = deadline != u64::MAX || self.deadline.load(Ordering::Acquire) != u64::MAX;
         if count > 0 || due || self.has_task_work.load(Ordering::Acquire) {
             let passed_by = self.with_submit(|ring, sub| {
+                sub.after.by_sleeper = role == Role::Sleeper;
                 ring.run_task_work(sub);
                 let passed_by = ring.handle_events(sub, role, &events[..count]);
                 if due {
@@ -354,6 +364,7 @@ impl<H: Host> Ring<H> {
             self.shm.set_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
         }
         if first {
+            self.signal_poll_fd();
             self.signal_eventfd(true);
         }
         if self.waiting.load(Ordering::Acquire) > 0 {

@@ -8,10 +8,10 @@ use crate::blocked::{Blocked, Wait};
 use crate::locks;
 use crate::opdef::{Table as Ops, UNBOUNDED};
 use crate::parked::Key;
-use crate::request::Req;
+use crate::request::{FileRef, OwnedFile, Req};
 use crate::ring::Ring;
 use ringfence_abi::Op;
-use ringfence_host::sync::{Arc, AtomicU32, Mutex, Ordering, mutex};
+use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering, mutex};
 use ringfence_host::{Clock, Host, Point};
 use std::collections::VecDeque;
 
@@ -57,6 +57,8 @@ pub(crate) struct Job<H: Host> {
     ring: Arc<Ring<H>>,
     key: Key,
     unbounded: bool,
+    /// The worker that took it is at its call, or beyond.
+    entered: AtomicBool,
     state: Mutex<H, JobState<H>>,
 }
 
@@ -70,7 +72,13 @@ impl<H: Host> Job<H> {
         let unbounded = Ops::<H>::get(req.sqe.opcode).is_some_and(|def| def.has(UNBOUNDED));
         let state = JobState { req: Some(req), link_timeout: None };
         let state = mutex(&ring.host, &locks::JOB, state);
-        Arc::new(Job { ring: Arc::clone(ring), key, unbounded, state })
+        Arc::new(Job {
+            ring: Arc::clone(ring),
+            key,
+            unbounded,
+            entered: AtomicBool::new(false),
+            state,
+        })
     }
 
     /// Takes the request; `None` once a worker, or a cancel, has.
@@ -79,6 +87,29 @@ impl<H: Host> Job<H> {
         let mut req = state.req.take()?;
         req.link_timeout = state.link_timeout;
         Some(req)
+    }
+
+    /// The program is about to close the descriptor `fd`. A request that names it keeps `kept`, if
+    /// no worker has taken it; one that a worker has taken is waited for until its call is made, for
+    /// then the kernel holds the file.
+    pub(crate) fn keep_file(&self, fd: i32, kept: &mut Option<Arc<OwnedFile<H>>>) {
+        {
+            let mut state = self.state.lock();
+            if let Some(req) = &mut state.req {
+                if matches!(req.file, FileRef::Plain(plain) if plain == fd) {
+                    if kept.is_none() {
+                        *kept = OwnedFile::dup(&self.ring.host, fd).ok();
+                    }
+                    if let Some(kept) = kept {
+                        req.file = FileRef::Owned(Arc::clone(kept));
+                    }
+                }
+                return;
+            }
+        }
+        while !self.entered.load(Ordering::Acquire) {
+            let _ = self.ring.host.syscall(libc::SYS_sched_yield, [0; 6]);
+        }
     }
 
     /// The linked timeout that runs for it.
@@ -96,6 +127,7 @@ impl<H: Host> Job<H> {
         let work = Ops::<H>::get(req.sqe.opcode).map(|def| def.work);
         let host = &self.ring.host;
         host.at(Point::WorkerCall);
+        self.entered.store(true, Ordering::Release);
         let res = match (work, req.credentials.clone()) {
             (None, _) => ringfence_abi::Errno::EINVAL.as_result(),
             (Some(work), None) => work(&mut req, host),
@@ -129,6 +161,7 @@ impl<H: Host> Ring<H> {
         if let Some(entry) = sub.parked.remove(key)
             && let crate::parked::Waits::Work { job } = entry.waits
         {
+            sub.at_workers -= 1;
             // It may have been armed after the worker took the request.
             req.link_timeout = job.link_timeout();
         }

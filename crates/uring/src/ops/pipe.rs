@@ -37,8 +37,8 @@ fn pipe<H: Host>(req: &Req<H>, cx: &mut Cx<'_, H>) -> Result<()> {
             return Err(Errno::from_raw(-fd));
         }
     }
-    if slot != 0 && slot != IORING_FILE_INDEX_ALLOC {
-        // Chosen slots are known, but told all the same.
+    if second != slot {
+        // Chosen slots are told too, though their installation says nothing of them.
         fds = [slot as i32 - 1, slot as i32];
     }
     let told = plain::write(&cx.ring.host, req.sqe.addr, &fds);
