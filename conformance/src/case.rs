@@ -63,7 +63,10 @@ pub fn reproduce(name: &str) -> String {
 /// Runs the body and exits with its verdict.
 fn be_child(target: &dyn Target, body: fn(&dyn Target) -> Outcome) -> ! {
     match body(target) {
-        Ok(()) => std::process::exit(PASSED),
+        Ok(()) => match crate::locking::check() {
+            Ok(()) => std::process::exit(PASSED),
+            Err(error) => panic!("{error}"),
+        },
         Err(skip) => {
             eprintln!("skip: {skip}");
             std::process::exit(SKIPPED)

@@ -26,6 +26,7 @@ pub mod case;
 pub mod differ;
 mod engine;
 mod known;
+pub mod locking;
 mod mapping;
 pub mod page;
 mod preload;

@@ -11,6 +11,21 @@ fn dispatch_works() -> bool {
     ringfence_runtime::Probe::run().dispatch
 }
 
+/// The lock validator, the replays of historic faults and the simulation are for tests and for the
+/// command: what is put into a program has none of them.
+#[test]
+fn the_library_is_the_engine_and_nothing_else() {
+    let library = std::fs::read(common::library()).unwrap();
+    let names = |text: &str| library.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(names("ringfence_uring"), "the debug build names its crates");
+    for other in ["ringfence_lockdep", "ringfence_checked", "ringfence_sim", "ringfence_replay"] {
+        assert!(!names(other), "{other}");
+    }
+    for text in ["possible recursive locking", "*** DEADLOCK ***"] {
+        assert!(!names(text), "{text}");
+    }
+}
+
 #[test]
 fn every_form_of_call_site() {
     for options in [&["-fPIE", "-pie"][..], &["-fno-pie", "-no-pie"], &["-O0"], &["-O3"]] {
