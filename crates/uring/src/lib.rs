@@ -29,6 +29,7 @@ mod cancel;
 mod cq;
 mod drain;
 mod engine;
+mod historic;
 mod issue;
 mod kbuf;
 mod kind;

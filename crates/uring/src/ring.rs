@@ -199,7 +199,11 @@ impl<H: Host> Ring<H> {
                 let mut cq = self.cq.lock();
                 cq.timeouts = cq.timeouts.wrapping_add(std::mem::take(&mut sub.fired));
                 let wake = cq.post(&self.shm, &self.layout, &sub.batch);
-                (wake, cq.posted.wrapping_sub(cq.timeouts))
+                let posted = cq.posted.wrapping_sub(cq.timeouts);
+                if H::BUGS.timer_inversion {
+                    self.historic_flush_timeouts(sub, posted);
+                }
+                (wake, posted)
             };
             sub.batch.clear();
             sub.after.wake.merge(wake);

@@ -291,7 +291,7 @@ impl<H: Host> Ring<H> {
                 ring.run_task_work(sub);
                 let passed_by = ring.handle_events(sub, role, &events[..count]);
                 if due {
-                    ring.expire(sub);
+                    ring.run_timers(sub);
                 }
                 passed_by
             });
@@ -303,6 +303,17 @@ impl<H: Host> Ring<H> {
         Ok(())
     }
 
+    /// Runs the timers that are due: the one place where their callbacks come in.
+    fn run_timers(self: &Arc<Self>, sub: &mut crate::submit::Submit<H>) {
+        self.host.at(Point::TimersBegin);
+        self.expire(sub);
+        if H::BUGS.timer_inversion {
+            // As the kernel's timer callbacks did, they take the completion lock themselves.
+            self.flush(sub);
+        }
+        self.host.at(Point::TimersEnd);
+    }
+
     /// Completes what workers have done for a ring whose owner alone may post.
     fn run_task_work(self: &Arc<Self>, sub: &mut crate::submit::Submit<H>) {
         if !self.has_task_work.swap(false, Ordering::AcqRel) {
@@ -311,7 +322,11 @@ impl<H: Host> Ring<H> {
         if self.has(IORING_SETUP_TASKRUN_FLAG) {
             self.shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
         }
-        let done = std::mem::take(&mut *self.task_work.lock());
+        let done = if H::BUGS.timer_inversion {
+            self.historic_task_work()
+        } else {
+            std::mem::take(&mut *self.task_work.lock())
+        };
         for (key, req, res) in done {
             self.finish_work(sub, key, req, res);
         }
