@@ -90,7 +90,7 @@ impl<H: Host> Host for Checked<H> {
             Point::TimersEnd => timers::end(),
             Point::TimersOpen => timers::open(),
             Point::TimersClosed => timers::close(),
-            Point::Link { .. } | Point::Get(_) | Point::Put(_) => {}
+            Point::Link { .. } | Point::Get(_) | Point::Put { .. } => {}
         }
         self.host.at(point);
     }

@@ -73,11 +73,18 @@ pub enum Point {
         of: usize,
         /// It is written.
         writes: bool,
+        /// The function that does it.
+        by: &'static str,
     },
     /// A linked timeout is armed: its target has a reference to it.
     Get(u64),
     /// That reference is dropped.
-    Put(u64),
+    Put {
+        /// Which.
+        object: u64,
+        /// The function that does it.
+        by: &'static str,
+    },
 }
 
 /// What the engine needs of the world.

@@ -8,7 +8,7 @@ use crate::parked::{Key, Waits};
 use crate::ring::Ring;
 use crate::submit::Submit;
 use crate::work::Job;
-use ringfence_host::sync::{Arc, MutexGuard, Ordering};
+use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Host, Point};
 
 impl<H: Host> Ring<H> {
@@ -22,9 +22,9 @@ impl<H: Host> Ring<H> {
         drop(cq);
     }
 
-    /// Seed 000, arming: the list of timeouts is the completion lock's.
-    pub(crate) fn historic_timeout_lock(&self) -> Option<MutexGuard<'_, H, crate::cq::Cq>> {
-        H::BUGS.overflow_recursion.then(|| self.cq.lock())
+    /// Seed 000, arming: the list of timeouts is the completion lock's, so that is taken for it.
+    pub(crate) fn historic_timeout_lock(&self) {
+        drop(self.cq.lock());
     }
 
     /// Seed 001, posting: timeouts that are due by the count of completions are killed under the
@@ -53,8 +53,8 @@ impl<H: Host> Job<H> {
     /// Seed 003, a worker that frees a request: it takes the linked timeout off the chain, without
     /// the submission lock that who changes the chain holds.
     pub(crate) fn historic_free(&self, req: &mut crate::request::Req<H>, host: &H) {
-        host.at(self.link_access(false));
+        host.at(self.link_access(false, "historic_free"));
         req.link_timeout = self.clear_link();
-        host.at(self.link_access(true));
+        host.at(self.link_access(true, "historic_free"));
     }
 }

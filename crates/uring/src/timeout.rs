@@ -174,7 +174,9 @@ impl<H: Host> Ring<H> {
             time.deadline = deadline_of(&self.host, time.nanos, time.clock, time.absolute);
         }
         let deadline = time.deadline;
-        let _historic = self.historic_timeout_lock();
+        if H::BUGS.overflow_recursion {
+            self.historic_timeout_lock();
+        }
         let key = sub.parked.insert(parked_timer(timeout, Some(target)));
         if let Some(entry) = sub.parked.get_mut(target) {
             match &mut entry.waits {
@@ -196,7 +198,7 @@ impl<H: Host> Ring<H> {
             req.link_timeout = None;
             return;
         };
-        self.host.at(Point::Put(key.as_u64()));
+        self.host.at(Point::Put { object: key.as_u64(), by: "rejoin_link_timeout" });
         sub.timers.forget(key);
         req.link_timeout = None;
         if let Waits::LinkTime { req: mut timeout, .. } = entry.waits {
@@ -211,7 +213,7 @@ impl<H: Host> Ring<H> {
         // Whoever takes the entry owns the timeout: here, or the timer that fired.
         let entry = sub.parked.remove(key);
         if entry.is_some() || H::BUGS.link_timeout_double_put {
-            self.host.at(Point::Put(key.as_u64()));
+            self.host.at(Point::Put { object: key.as_u64(), by: "end_link_timeout" });
         }
         let Some(entry) = entry else { return };
         sub.timers.forget(key);
@@ -252,7 +254,7 @@ impl<H: Host> Ring<H> {
         match entry.waits {
             Waits::Time { req } => self.fire_timeout(sub, req),
             Waits::LinkTime { target, req } => {
-                self.host.at(Point::Put(key.as_u64()));
+                self.host.at(Point::Put { object: key.as_u64(), by: "fire" });
                 self.fire_link_timeout(sub, target, req);
             }
             _ => {}
@@ -339,7 +341,7 @@ pub(crate) fn rearm_linked<H: Host>(
     let Some(entry) = sub.parked.remove(key) else { return };
     sub.timers.forget(key);
     if let Waits::LinkTime { target, req } = entry.waits {
-        ring.host.at(Point::Put(key.as_u64()));
+        ring.host.at(Point::Put { object: key.as_u64(), by: "rearm_linked" });
         let key = sub.parked.insert(parked_timer(req, Some(target)));
         ring.host.at(Point::Get(key.as_u64()));
         if let Some(entry) = sub.parked.get_mut(target) {

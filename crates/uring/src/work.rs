@@ -46,7 +46,7 @@ impl<H: Host> Job<H> {
     pub(crate) fn take(&self) -> Option<Req<H>> {
         let mut state = self.state.lock();
         let mut req = state.req.take()?;
-        self.ring.host.at(self.link_access(false));
+        self.ring.host.at(self.link_access(false, "take"));
         req.link_timeout = state.link_timeout;
         Some(req)
     }
@@ -54,14 +54,14 @@ impl<H: Host> Job<H> {
     /// The linked timeout that runs for it.
     pub(crate) fn link_timeout(&self) -> Option<Key> {
         let state = self.state.lock();
-        self.ring.host.at(self.link_access(false));
+        self.ring.host.at(self.link_access(false, "link_timeout"));
         state.link_timeout
     }
 
     /// Changes the link to it; the caller holds the submission lock.
     pub(crate) fn set_link_timeout(&self, key: Key) {
         let mut state = self.state.lock();
-        self.ring.host.at(self.link_access(true));
+        self.ring.host.at(self.link_access(true, "set_link_timeout"));
         state.link_timeout = Some(key);
     }
 
@@ -72,8 +72,8 @@ impl<H: Host> Job<H> {
 
     /// An access to the link, for hosts that watch it.
     #[inline(always)]
-    pub(crate) fn link_access(&self, writes: bool) -> Point {
-        Point::Link { of: std::ptr::from_ref(self) as usize, writes }
+    pub(crate) fn link_access(&self, writes: bool, by: &'static str) -> Point {
+        Point::Link { of: std::ptr::from_ref(self) as usize, writes, by }
     }
 
     /// Makes the blocking call and gives the result back to the ring.
