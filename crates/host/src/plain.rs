@@ -50,6 +50,10 @@ plain!(
     abi::OpenHow,
     abi::Iovec,
     abi::Msghdr,
+    abi::Iocb,
+    abi::IoEvent,
+    abi::AioRing,
+    abi::AioSigset,
 );
 
 /// The bytes of a value.

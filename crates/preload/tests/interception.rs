@@ -161,6 +161,39 @@ fn what_a_short_receive_left_is_not_lost() {
     Run::default().succeeds(&compile("short", &[]));
 }
 
+const UNSEEN: &str = "closes descriptors where it is not seen";
+
+#[test]
+fn closes_are_seen_however_they_are_made() {
+    for options in [&["-O2"][..], &["-O0"], &["-fno-pie", "-no-pie"]] {
+        let program = compile("closing", options);
+        for how in ["constant", "register", "libc", "range", "syscall", "stream", "handler"] {
+            let run = Run::default().arg(how).env("RINGFENCE_LOG", "info");
+            let (status, stdout, stderr) = run.run(&program);
+            assert!(status.success() && stdout == "ok\n", "{how} {options:?}: {stderr}");
+            assert!(!stderr.contains(UNSEEN), "{how} {options:?}: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn closes_that_cannot_be_seen_are_reckoned_with() {
+    let program = compile("closing", &["-O2"]);
+    for tier in ["filter", "dispatch"] {
+        if tier == "dispatch" && !dispatch_works() {
+            continue;
+        }
+        for how in ["constant", "register", "range"] {
+            // A filter traps io_uring's numbers only; dispatch traps these too.
+            let seen = if tier == "filter" { "unseen" } else { "seen" };
+            let run = Run::tier(tier).arg(how).arg(seen).env("RINGFENCE_LOG", "info");
+            let (status, stdout, stderr) = run.run(&program);
+            assert!(status.success() && stdout == "ok\n", "{tier} {how}: {stderr}");
+            assert_eq!(stderr.contains(UNSEEN), tier == "filter", "{tier} {how}: {stderr}");
+        }
+    }
+}
+
 #[test]
 fn an_unknown_setting_is_told_and_harms_nothing() {
     let program = compile("sites", &[]);

@@ -131,6 +131,11 @@ pub(crate) fn any_ring() -> bool {
     ANY_RING.load(Relaxed)
 }
 
+/// The address of the byte that says so.
+pub(crate) fn any_ring_flag() -> u64 {
+    ANY_RING.as_ptr() as u64
+}
+
 /// Whether `fd` is a ring of ours.
 pub(crate) fn is_ring(fd: i32) -> bool {
     engine().is_some_and(|engine| engine.ring(fd).is_some())

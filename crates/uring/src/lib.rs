@@ -24,11 +24,13 @@
 //! assert_eq!(engine.enter(fd, 0, 0, IORING_ENTER_GETEVENTS, 0, 8), Ok(0));
 //! ```
 
+pub mod aio;
 mod attend;
 mod cancel;
 mod cq;
 mod drain;
 mod engine;
+mod historic;
 mod issue;
 mod kbuf;
 mod kind;
@@ -49,6 +51,7 @@ mod timeout;
 mod wait;
 mod work;
 
+pub use aio::{Aio, Recent};
 pub use engine::{Engine, Stats};
 pub use locks::LOCK_CLASSES;
 pub use opdef::{Support, support};

@@ -5,6 +5,8 @@ pub(crate) mod files;
 mod misc;
 mod pbuf;
 
+pub(crate) use misc::is_eventfd;
+
 use crate::cq::Entry;
 use crate::kbuf::Groups;
 use crate::request::OwnedFile;
