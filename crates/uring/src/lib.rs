@@ -24,6 +24,7 @@
 //! assert_eq!(engine.enter(fd, 0, 0, IORING_ENTER_GETEVENTS, 0, 8), Ok(0));
 //! ```
 
+pub mod aio;
 mod attend;
 mod blocked;
 mod cancel;
@@ -31,6 +32,7 @@ mod cq;
 mod direct;
 mod drain;
 mod engine;
+mod historic;
 mod issue;
 mod kbuf;
 mod kind;
@@ -54,6 +56,7 @@ mod timeout;
 mod wait;
 mod work;
 
+pub use aio::{Aio, Recent};
 pub use engine::{Engine, Limits, Stats};
 pub use locks::LOCK_CLASSES;
 pub use opdef::{Support, support};

@@ -25,6 +25,8 @@ pub(crate) struct Layout {
     pub(crate) mixed: bool,
     /// Distance of submission entries, bytes.
     pub(crate) sqe_size: u32,
+    /// In the ring of an AIO context the number of events, one of which stays free; else 0.
+    pub(crate) io_events: u32,
 }
 
 impl Layout {
@@ -42,6 +44,23 @@ impl Layout {
             cqe32,
             mixed: flags & IORING_SETUP_CQE_MIXED != 0,
             sqe_size: if flags & IORING_SETUP_SQE128 != 0 { 128 } else { 64 },
+            io_events: 0,
+        }
+    }
+
+    /// The shape of an AIO context's ring: `nr` events behind a header, and no submission queue.
+    pub(crate) fn aio(nr: u32) -> Layout {
+        let (cq_entries, array) = (AtomicU32::new(nr - 1), AtomicU32::new(0));
+        Layout { cq_entries, array, io_events: nr, ..Layout::new(1, 1, 0) }
+    }
+
+    /// Completions between head and tail. The head is the program's, and believed only as far as
+    /// it makes sense.
+    #[inline]
+    pub(crate) fn used(&self, head: u32, tail: u32) -> u32 {
+        match self.io_events {
+            0 => tail.wrapping_sub(head).min(self.cq_entries()),
+            nr => (tail + nr - head % nr) % nr,
         }
     }
 
@@ -166,6 +185,8 @@ pub struct Ring<H: Host> {
     pub(crate) pollers: crate::pollers::Pollers<H>,
     /// Enters that returned without looking at readiness.
     pub(crate) undriven: AtomicU32,
+    /// Of a closing ring: 1 once its last request is done.
+    pub(crate) settled: AtomicU32,
 }
 
 /// What is done when the submission lock has been released.
@@ -216,6 +237,8 @@ impl<H: Host> Ring<H> {
         let jobs = std::mem::take(&mut sub.jobs);
         let blocked = std::mem::take(&mut sub.blocked);
         let after = std::mem::take(&mut sub.after);
+        let signals = sub.signals.take_due();
+        let settled = sub.closing && sub.parked.len() == 0;
         drop(guard);
         if !jobs.is_empty() || !blocked.is_empty() {
             self.shared.pool.queue(jobs, &blocked);
@@ -227,6 +250,11 @@ impl<H: Host> Ring<H> {
         for wait in &blocked {
             wait.settle();
         }
+        if settled {
+            self.settled.store(1, Ordering::Release);
+            self.host.futex_wake(&self.settled, u32::MAX);
+        }
+        signals.send(&self.host);
         result
     }
 
@@ -240,8 +268,15 @@ impl<H: Host> Ring<H> {
                 let mut cq = self.cq.lock();
                 cq.timeouts = cq.timeouts.wrapping_add(std::mem::take(&mut sub.fired));
                 let wake = cq.post(&self.shm, &self.layout, &sub.batch);
-                (wake, cq.posted.wrapping_sub(cq.timeouts))
+                let posted = cq.posted.wrapping_sub(cq.timeouts);
+                if H::BUGS.timer_inversion {
+                    self.historic_flush_timeouts(sub, posted);
+                }
+                (wake, posted)
             };
+            if self.layout.io_events > 0 {
+                sub.signals.count(&sub.batch);
+            }
             sub.batch.clear();
             sub.after.wake.merge(wake);
             // Timeouts that count completions may be due now; found here, after unlocking.

@@ -79,6 +79,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) starved: bool,
     /// Operations done, by opcode.
     pub(crate) counts: [u64; Op::COUNT],
+    /// The eventfds of an AIO context's requests.
+    pub(crate) signals: crate::aio::signal::Signals<H>,
     /// Inside a submission by the program; completions are then not asynchronous.
     pub(crate) submitting: bool,
     /// The ring is being torn down; nothing is issued any more.
@@ -111,6 +113,7 @@ impl<H: Host> Submit<H> {
             alive: 0,
             starved: false,
             counts: [0; Op::COUNT],
+            signals: crate::aio::signal::Signals::default(),
             submitting: false,
             closing: false,
         }
@@ -123,7 +126,7 @@ impl<H: Host> Submit<H> {
 
     /// A request for an entry, from the cache if it has one.
     #[inline(always)]
-    fn new_request(&mut self, sqe: &Sqe) -> Req<H> {
+    pub(crate) fn new_request(&mut self, sqe: &Sqe) -> Req<H> {
         self.alive += 1;
         let mut req = self.cache.pop().unwrap_or_default();
         req.reset(sqe);

@@ -85,6 +85,7 @@ impl<H: Host> Job<H> {
     pub(crate) fn take(&self) -> Option<Req<H>> {
         let mut state = self.state.lock();
         let mut req = state.req.take()?;
+        self.ring.host.at(self.link_access(false, "take"));
         req.link_timeout = state.link_timeout;
         Some(req)
     }
@@ -114,11 +115,27 @@ impl<H: Host> Job<H> {
 
     /// The linked timeout that runs for it.
     pub(crate) fn link_timeout(&self) -> Option<Key> {
-        self.state.lock().link_timeout
+        let state = self.state.lock();
+        self.ring.host.at(self.link_access(false, "link_timeout"));
+        state.link_timeout
     }
 
+    /// Changes the link to it; the caller holds the submission lock.
     pub(crate) fn set_link_timeout(&self, key: Key) {
-        self.state.lock().link_timeout = Some(key);
+        let mut state = self.state.lock();
+        self.ring.host.at(self.link_access(true, "set_link_timeout"));
+        state.link_timeout = Some(key);
+    }
+
+    /// Takes the link away.
+    pub(crate) fn clear_link(&self) -> Option<Key> {
+        self.state.lock().link_timeout.take()
+    }
+
+    /// An access to the link, for hosts that watch it.
+    #[inline(always)]
+    pub(crate) fn link_access(&self, writes: bool, by: &'static str) -> Point {
+        Point::Link { of: std::ptr::from_ref(self) as usize, writes, by }
     }
 
     /// Makes the blocking call and gives the result back to the ring.
@@ -135,6 +152,9 @@ impl<H: Host> Job<H> {
                 .during(host, || work(&mut req, host))
                 .unwrap_or_else(|errno| errno.as_result()),
         };
+        if H::BUGS.link_chain_race {
+            self.historic_free(&mut req, host);
+        }
         self.ring.work_done(self.key, req, res);
     }
 }

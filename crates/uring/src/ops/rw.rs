@@ -337,6 +337,10 @@ fn try_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind: Kind)
 /// A file that refuses `RWF_NOWAIT`.
 fn without_nowait<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind: Kind) -> Outcome {
     if kind.regular {
+        if cx.ring.layout.io_events > 0 && !calls::is_in_memory(&cx.ring.host, req.file.fd()) {
+            // AIO promises that a submission never waits for a disk.
+            return Outcome::Work;
+        }
         if !cx.sub.patience[way as usize].allows() {
             return Outcome::Work;
         }
