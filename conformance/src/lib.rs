@@ -25,6 +25,7 @@
 pub mod case;
 pub mod differ;
 mod engine;
+pub mod hostile;
 mod known;
 pub mod locking;
 mod mapping;

@@ -143,6 +143,10 @@ impl<H: Host> Host for Checked<H> {
         self.host.thread_id()
     }
 
+    fn at_thread_exit(&self, body: Box<dyn FnOnce() + Send>) {
+        self.host.at_thread_exit(body);
+    }
+
     fn cpus(&self) -> u32 {
         self.host.cpus()
     }

@@ -162,6 +162,35 @@ fn what_a_short_receive_left_is_not_lost() {
     Run::default().succeeds(&compile("short", &[]));
 }
 
+#[test]
+fn direct_transfers_by_the_kernel_or_by_threads() {
+    let program = compile("direct", &[]);
+    for how in ["allowed", "refused", "kills", "kills-later"] {
+        let file = program.with_extension(how);
+        Run::default().arg(file.to_str().unwrap()).arg(how).succeeds(&program);
+    }
+}
+
+#[test]
+fn limits_of_requests_and_of_workers() {
+    let program = compile("limits", &[]);
+    let run = Run::default().arg("requests").env("RINGFENCE_REQUEST_MEMORY", "1");
+    run.succeeds(&program);
+    let (_, _, stderr) = run.env("RINGFENCE_STATS", "1").run(&program);
+    let held = stderr.split("request bytes ").nth(1).and_then(|text| text.trim().parse().ok());
+    assert!(held.is_some_and(|bytes: u64| bytes > 0), "{stderr}");
+    for most in ["1", "3"] {
+        let workers = if most == "1" { "1,1" } else { "3" };
+        let run = Run::default().arg("workers").arg(most).env("RINGFENCE_WORKERS", workers);
+        run.succeeds(&program);
+    }
+}
+
+#[test]
+fn an_idle_thread_of_a_submission_queue_sleeps() {
+    Run::default().succeeds(&compile("sqpoll", &[]));
+}
+
 const UNSEEN: &str = "closes descriptors where it is not seen";
 
 #[test]

@@ -48,9 +48,10 @@ impl<S: Set> Program<S> {
         };
         let cq = params.cq_off.cqes as usize + params.cq_entries as usize * size_of::<Cqe>();
         let sq = params.sq_off.array as usize + params.sq_entries as usize * 4;
-        let rings = Shm::map(fd, IORING_OFF_SQ_RING, cq.max(sq)).expect("the rings");
+        let len = cq.max(sq);
+        let rings = Shm::map(fd, IORING_OFF_SQ_RING, len, len).expect("the rings");
         let len = params.sq_entries as usize * size_of::<Sqe>();
-        let sqes = Shm::map(fd, IORING_OFF_SQES, len).expect("the entries");
+        let sqes = Shm::map(fd, IORING_OFF_SQES, len, len).expect("the entries");
         for slot in 0..params.sq_entries {
             rings.store(params.sq_off.array + slot * 4, slot, Relaxed);
         }
