@@ -118,6 +118,7 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
             let _ = LIBRARY.set(library);
         }
         real::resolve();
+        crate::sanitizer::start();
         process::start();
         signal::start();
         backend::start();
@@ -175,14 +176,18 @@ pub(crate) fn release() {
 }
 
 /// Objects whose calls are left alone: libc's own, which are none of io_uring's, the kernel's, ours,
-/// and the unwinder that ours brings along.
+/// the unwinder that ours brings along, and sanitizers, which stop all threads with all signals
+/// blocked.
 fn is_exempt(object: &Object) -> bool {
-    const LIBC: [&str; 7] = [
+    const LIBC: [&str; 10] = [
         "ld-linux",
         "ld-musl",
         "libc.so",
         "libpthread.so",
         "libgcc_s.so",
+        "libasan.so",
+        "liblsan.so",
+        "libtsan.so",
         "linux-vdso",
         "linux-gate",
     ];

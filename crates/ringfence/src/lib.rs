@@ -41,6 +41,7 @@ mod probe;
 mod process;
 mod raw;
 mod real;
+mod sanitizer;
 mod scan;
 mod signal;
 mod stub;
