@@ -49,7 +49,10 @@ pub fn run(target: &dyn Target, path: &str, body: fn(&dyn Target) -> Outcome) {
 
 /// The command that repeats the test `name`.
 pub fn reproduce(name: &str) -> String {
-    format!("cargo test -p ringfence-conformance --test suite -- --exact {name}")
+    let binary = std::env::current_exe().unwrap_or_default();
+    let stem = binary.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let suite = stem.as_deref().and_then(|stem| stem.rsplit_once('-')).map_or("suite", |s| s.0);
+    format!("cargo test -p ringfence-conformance --test {suite} -- --exact {name}")
 }
 
 /// Runs the body and exits with its verdict.

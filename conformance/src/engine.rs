@@ -1,10 +1,11 @@
 //! Our engine, called in this process, with what an interceptor does around it.
 
+use crate::aio::SYS_IO_PGETEVENTS;
 use crate::target::map_shared;
 use crate::{Native, Target};
-use ringfence_abi::{IORING_OFF_CQ_RING, IORING_OFF_SQ_RING, Result};
+use ringfence_abi::{Errno, IORING_OFF_CQ_RING, IORING_OFF_SQ_RING, Result};
 use ringfence_host::Os;
-use ringfence_uring::Engine;
+use ringfence_uring::{Engine, Recent};
 use std::sync::LazyLock;
 
 /// Our engine. The process has one; a body has a process of its own.
@@ -51,6 +52,21 @@ impl Target for InProcess {
         let new = Native.dup(fd)?;
         ENGINE.after_dup(fd, new);
         Ok(new)
+    }
+
+    fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        let [id, a, b, c, d, e] = args;
+        let (aio, recent) = (ENGINE.aio(), &mut Recent::default());
+        let bounds = [a as i64, b as i64];
+        match number {
+            libc::SYS_io_setup => aio.setup(id as u32, a).map(|()| 0),
+            libc::SYS_io_destroy => aio.destroy(id).map(|()| 0),
+            libc::SYS_io_submit => aio.submit(id, a as i64, b, recent).map(u64::from),
+            libc::SYS_io_cancel => aio.cancel(id, a, recent).map(u64::from),
+            libc::SYS_io_getevents => aio.getevents(id, bounds, c, d, recent).map(u64::from),
+            SYS_IO_PGETEVENTS => aio.pgetevents(id, bounds, c, d, e, recent).map(u64::from),
+            _ => Err(Errno::ENOSYS),
+        }
     }
 
     fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16> {
