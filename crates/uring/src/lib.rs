@@ -30,6 +30,7 @@ mod cq;
 mod direct;
 mod drain;
 mod engine;
+mod here;
 mod issue;
 mod kbuf;
 mod kind;

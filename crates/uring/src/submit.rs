@@ -48,6 +48,10 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) fired: u32,
     /// Work for the pool, handed over once the lock is released.
     pub(crate) jobs: Vec<Arc<Job<H>>>,
+    /// Calls for the submitting thread itself to make once the lock is released, and their classes.
+    pub(crate) here: Vec<(usize, Arc<Job<H>>)>,
+    /// The results of such calls are being taken in, and more may follow.
+    pub(crate) goes_on: bool,
     /// Whom to wake once the lock is released.
     pub(crate) after: After,
     /// Requests that wait.
@@ -93,6 +97,8 @@ impl<H: Host> Submit<H> {
             batch: Vec::with_capacity(32),
             fired: 0,
             jobs: Vec::new(),
+            here: Vec::new(),
+            goes_on: false,
             after: After::default(),
             parked: Table::new(),
             polled: Polled::default(),
@@ -137,6 +143,17 @@ impl<H: Host> Submit<H> {
         }
         if self.cache.len() < CACHE_MAX {
             self.cache.push(req);
+        }
+    }
+
+    /// How a call of this class is to be made that has no form which refuses to block: by the thread
+    /// that submits, if that is who is here, until it hurts.
+    pub(crate) fn blocking(&mut self, class: usize) -> Outcome {
+        let by_submitter = self.submitting || self.goes_on;
+        if by_submitter && self.patience[class].allows() {
+            Outcome::Here(class)
+        } else {
+            Outcome::Work
         }
     }
 
