@@ -43,6 +43,7 @@ mod patience;
 mod poll;
 mod register;
 mod request;
+mod rights;
 mod ring;
 mod setup;
 mod sqpoll;

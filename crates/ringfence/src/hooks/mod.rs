@@ -8,6 +8,7 @@ mod exec;
 mod files;
 mod readiness;
 mod signals;
+mod sockets;
 mod streams;
 mod threads;
 
@@ -17,6 +18,7 @@ pub use exec::*;
 pub use files::*;
 pub use readiness::*;
 pub use signals::*;
+pub use sockets::*;
 pub use streams::*;
 pub use threads::*;
 
@@ -39,6 +41,8 @@ macro_rules! for_each_replacement {
             freopen => $crate::hooks::freopen,
             freopen64 => $crate::hooks::freopen64,
             closedir => $crate::hooks::closedir,
+            sendmsg => $crate::hooks::sendmsg,
+            sendmmsg => $crate::hooks::sendmmsg,
             dup => $crate::hooks::dup,
             dup2 => $crate::hooks::dup2,
             dup3 => $crate::hooks::dup3,
