@@ -191,6 +191,11 @@ fn an_idle_thread_of_a_submission_queue_sleeps() {
     Run::default().succeeds(&compile("sqpoll", &[]));
 }
 
+#[test]
+fn a_ring_cannot_be_sent() {
+    Run::default().succeeds(&compile("rights", &[]));
+}
+
 const UNSEEN: &str = "closes descriptors where it is not seen";
 
 #[test]

@@ -183,6 +183,11 @@ pub(crate) fn after_dup(old: i32, new: i32) {
     }
 }
 
+/// Whether control messages of the program's hold a ring.
+pub(crate) fn sends_ring(control: u64, len: u64) -> bool {
+    engine().is_some_and(|engine| engine.sends_ring(control, len))
+}
+
 /// The descriptor that can be polled for a ring.
 pub(crate) fn poll_fd(fd: i32) -> Option<i32> {
     engine()?.poll_fd(fd)
