@@ -47,6 +47,21 @@ pub fn run(target: &dyn Target, path: &str, body: fn(&dyn Target) -> Outcome) {
     }
 }
 
+/// Runs `body` in a child that has the test `name` to itself; panics with what it printed.
+///
+/// For tests that change their process for good, or that may crash it.
+pub fn in_child(name: &str, body: impl FnOnce()) {
+    if std::env::var(CHILD).is_ok_and(|child| child == name) {
+        body();
+        std::process::exit(PASSED);
+    }
+    if let Verdict::Fail(text) = judge(&crate::Native, name) {
+        // The last lines tell what ran when it failed.
+        let from = text.char_indices().rev().nth(6000).map_or(0, |(at, _)| at);
+        panic!("{}", &text[from..]);
+    }
+}
+
 /// The command that repeats the test `name`.
 pub fn reproduce(name: &str) -> String {
     format!("cargo test -p ringfence-conformance --test suite -- --exact {name}")
@@ -55,7 +70,10 @@ pub fn reproduce(name: &str) -> String {
 /// Runs the body and exits with its verdict.
 fn be_child(target: &dyn Target, body: fn(&dyn Target) -> Outcome) -> ! {
     match body(target) {
-        Ok(()) => std::process::exit(PASSED),
+        Ok(()) => match crate::locking::check() {
+            Ok(()) => std::process::exit(PASSED),
+            Err(error) => panic!("{error}"),
+        },
         Err(skip) => {
             eprintln!("skip: {skip}");
             std::process::exit(SKIPPED)

@@ -25,7 +25,9 @@
 pub mod case;
 pub mod differ;
 mod engine;
+pub mod hostile;
 mod known;
+pub mod locking;
 mod mapping;
 pub mod page;
 mod preload;

@@ -1,6 +1,7 @@
 //! The bodies, one file per mechanism. `cargo test -p ringfence-conformance` runs them all;
 //! `... -- link native` those of links on the kernel's io_uring.
 
+mod attributes;
 mod bad_input;
 mod cancel;
 mod command;
@@ -26,6 +27,7 @@ mod process;
 mod register_buffers;
 mod register_files;
 mod register_misc;
+mod registrations;
 mod restrictions;
 mod rw;
 mod setup;

@@ -50,6 +50,14 @@ plain!(
     abi::OpenHow,
     abi::Iovec,
     abi::Msghdr,
+    abi::FutexWaitv,
+    abi::CloneBuffers,
+    abi::Napi,
+    abi::MemRegionReg,
+    abi::RegionDesc,
+    abi::RegWait,
+    abi::QueryHeader,
+    abi::QueryOpcode,
 );
 
 /// The bytes of a value.

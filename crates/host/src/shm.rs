@@ -20,13 +20,19 @@ unsafe impl Send for Shm {}
 unsafe impl Sync for Shm {}
 
 impl Shm {
-    /// Maps `len` bytes of a descriptor at `offset`.
-    pub fn map(fd: i32, offset: u64, len: usize) -> Option<Shm> {
-        let (prot, flags) =
-            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_POPULATE);
-        let args = [0, len as u64, prot as u64, flags as u64, fd as u64, offset];
+    /// Maps `room` bytes of a descriptor at `offset`, of which the first `len` are wanted soon.
+    pub fn map(fd: i32, offset: u64, len: usize, room: usize) -> Option<Shm> {
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
+        let populate = if room > len { 0 } else { libc::MAP_POPULATE };
+        let flags = libc::MAP_SHARED | populate;
+        let args = [0, room as u64, prot as u64, flags as u64, fd as u64, offset];
         let base = crate::os::syscall(libc::SYS_mmap, args).ok()?;
-        Some(Shm { base: base as *mut u8, len, ours: true })
+        if populate == 0 {
+            // Where the advice is unknown the pages come when they are touched.
+            let advice = libc::MADV_POPULATE_WRITE as u64;
+            let _ = crate::os::syscall(libc::SYS_madvise, [base, len as u64, advice, 0, 0, 0]);
+        }
+        Some(Shm { base: base as *mut u8, len: room, ours: true })
     }
 
     /// Memory of the program's, as of `IORING_SETUP_NO_MMAP` and of provided-buffer rings.

@@ -4,8 +4,8 @@
 use crate::config::{self, Backend};
 use crate::{raw, window};
 use ringfence_abi::{Errno, Result};
-use ringfence_host::{Os, fault, signal};
-use ringfence_uring::{Engine, Ring, Stats};
+use ringfence_host::{Os, fault, kernel_aio, signal};
+use ringfence_uring::{Engine, Limits, Ring, Stats};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -41,8 +41,16 @@ pub(crate) fn start() {
     signal::set_blocking_call(window::wait);
     crate::signal::own();
     fault::set_handled();
+    kernel_aio::set_permission(crate::probe::kernel_aio);
     let engine = Engine::new(Os);
+    engine.limit(&limits());
     ENGINE.store(Box::into_raw(Box::new(engine)), Release);
+}
+
+/// The limits that the settings set.
+fn limits() -> Limits {
+    let config = config::get();
+    Limits { request_bytes: config.request_memory, workers: config.workers }
 }
 
 fn engine() -> Option<&'static Engine<Os>> {
@@ -131,6 +139,11 @@ pub(crate) fn any_ring() -> bool {
     ANY_RING.load(Relaxed)
 }
 
+/// The address of the byte that says so.
+pub(crate) fn any_ring_flag() -> u64 {
+    ANY_RING.as_ptr() as u64
+}
+
 /// Whether `fd` is a ring of ours.
 pub(crate) fn is_ring(fd: i32) -> bool {
     engine().is_some_and(|engine| engine.ring(fd).is_some())
@@ -167,6 +180,7 @@ pub(crate) fn fork_child() {
     ANY_RING.store(false, Relaxed);
     if let Some(engine) = engine() {
         let own = engine.after_fork();
+        own.limit(&limits());
         own.trust_closes(crate::init::closes_are_seen());
         ENGINE.swap(Box::into_raw(Box::new(own)), AcqRel);
     }

@@ -48,7 +48,7 @@ mod thread;
 mod trap;
 mod window;
 
-pub use config::{Backend, Config, Counters, Log, Tier};
+pub use config::{Backend, Config, Counters, Log, Tier, parse_bytes, parse_workers};
 pub use probe::{Kernel, Probe};
 
 /// Starts to intercept in a program that links this crate; to be called at the start of `main`.

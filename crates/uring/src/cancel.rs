@@ -86,10 +86,10 @@ impl Match {
     fn is_on<H: Host>(&self, entry: &Parked<H>, file: &mut SameFile<'_, H>) -> bool {
         match &entry.waits {
             Waits::Ready { fd, .. } => file.is(*fd),
-            Waits::Work { .. } if entry.fixed => {
+            Waits::Work { .. } | Waits::Device { .. } | Waits::Blocked { .. } if entry.fixed => {
                 self.has(IORING_ASYNC_CANCEL_FD_FIXED) && entry.fd == self.fd
             }
-            Waits::Work { .. } => {
+            Waits::Work { .. } | Waits::Device { .. } | Waits::Blocked { .. } => {
                 let has_file = Ops::<H>::get(entry.opcode).is_some_and(|op| op.has(NEEDS_FILE));
                 has_file && entry.fd >= 0 && file.is(entry.fd)
             }
@@ -114,30 +114,45 @@ pub(crate) fn cancel<H: Host>(host: &H, sub: &mut Submit<H>, wanted: &Match) -> 
     } else {
         sub.parked.iter().find(|(_, entry)| accepts(entry)).map(|(key, _)| key)
     };
-    cancel_parked(sub, key.ok_or(Errno::ENOENT)?).map(|()| 0)
+    cancel_parked(sub, key.ok_or(Errno::ENOENT)?)
 }
 
 fn cancel_all<H: Host>(sub: &mut Submit<H>, mut accepts: impl FnMut(&Parked<H>) -> bool) -> i32 {
     let keys: Vec<Key> =
         sub.parked.iter().filter(|(_, entry)| accepts(entry)).map(|(key, _)| key).collect();
-    let mut count = 0;
+    let (mut count, mut at_once) = (0, [false; COUNTED.len()]);
     for key in keys {
+        let class = sub.parked.get(key).and_then(|entry| class(entry.opcode));
         if cancel_parked(sub, key).is_ok() {
-            count += 1;
+            match class {
+                Some(class) => at_once[class] = true,
+                None => count += 1,
+            }
         }
     }
-    count
+    count + at_once.iter().filter(|any| **any).count() as i32
 }
 
-/// Cancels one parked request; it completes with `ECANCELED`, after whoever cancels it.
+/// Operations whose plain cancel yields 1 where others yield 0. A cancel of all takes those of a
+/// class at once and counts them as one.
+const COUNTED: [&[Op]; 2] = [&[Op::Waitid], &[Op::FutexWait, Op::FutexWaitv]];
+
+fn class(opcode: u8) -> Option<usize> {
+    COUNTED.iter().position(|class| class.iter().any(|op| *op as u8 == opcode))
+}
+
+/// Cancels one parked request; it completes with `ECANCELED`, after whoever cancels it. What a
+/// plain cancel yields: 0, or 1 for some operations.
 ///
 /// # Errors
-/// `ENOENT` if it is gone, `EALREADY` if a worker has it.
-pub(crate) fn cancel_parked<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<()> {
+/// `ENOENT` if it is gone, `EALREADY` if a worker or a device has it.
+pub(crate) fn cancel_parked<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<i32> {
     let entry = sub.parked.get(key).ok_or(Errno::ENOENT)?;
+    let count = i32::from(class(entry.opcode).is_some());
     let req = match &entry.waits {
         Waits::Work { job } => {
             let req = job.take().ok_or(Errno::EALREADY)?;
+            sub.at_workers -= 1;
             sub.parked.remove(key);
             Some(req)
         }
@@ -150,10 +165,18 @@ pub(crate) fn cancel_parked<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<()
                 _ => None,
             }
         }
+        Waits::Device { .. } => return Err(Errno::EALREADY),
+        Waits::Blocked { blocked, .. } => {
+            blocked.stop();
+            match sub.parked.remove(key).map(|entry| entry.waits) {
+                Some(Waits::Blocked { req, .. }) => Some(req),
+                _ => None,
+            }
+        }
         Waits::Time { .. } | Waits::LinkTime { .. } => crate::timeout::disarm(sub, key),
     };
     let mut req = req.ok_or(Errno::ENOENT)?;
     req.result = Some(Errno::ECANCELED.as_result());
     sub.ready.push_back(req);
-    Ok(())
+    Ok(count)
 }

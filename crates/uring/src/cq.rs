@@ -68,7 +68,7 @@ impl View {
             return None;
         }
         let head = shm.load(layout::CQ_HEAD, Ordering::Acquire);
-        let ready = self.tail.load(Ordering::Acquire).wrapping_sub(head).min(ring.cq_entries);
+        let ready = self.tail.load(Ordering::Acquire).wrapping_sub(head).min(ring.cq_entries());
         Some((ready, self.timeouts.load(Ordering::Acquire)))
     }
 }
@@ -100,16 +100,21 @@ impl Cq {
         }
     }
 
+    /// Where the next entry goes.
+    pub(crate) fn tail(&self) -> u32 {
+        self.tail
+    }
+
     /// Entries in the ring that the program has not taken. The program's head is believed only
     /// as far as it makes sense.
     pub(crate) fn ready(&self, shm: &Shm, ring: &Layout) -> u32 {
         let head = shm.load(layout::CQ_HEAD, Ordering::Acquire);
-        self.tail.wrapping_sub(head).min(ring.cq_entries)
+        self.tail.wrapping_sub(head).min(ring.cq_entries())
     }
 
     /// Whether `slots` more entries fit.
     fn has_room(&self, shm: &Shm, ring: &Layout, slots: u32) -> bool {
-        ring.cq_entries - self.ready(shm, ring) >= slots
+        ring.cq_entries() - self.ready(shm, ring) >= slots
     }
 
     /// Whether completions wait outside the ring.
@@ -159,9 +164,9 @@ impl Cq {
 
     /// Writes as many 16-byte entries as fit; those that do not are returned.
     fn write_plain<'a>(&mut self, shm: &Shm, ring: &Layout, entries: &'a [Entry]) -> &'a [Entry] {
-        let room = ring.cq_entries - self.ready(shm, ring);
+        let room = ring.cq_entries() - self.ready(shm, ring);
         let (fit, rest) = entries.split_at(entries.len().min(room as usize));
-        let mask = ring.cq_entries - 1;
+        let mask = ring.cq_entries() - 1;
         for entry in fit {
             shm.write(layout::CQES as usize + ((self.tail & mask) as usize) * 16, entry.cqe);
             self.tail = self.tail.wrapping_add(1);
@@ -172,7 +177,7 @@ impl Cq {
 
     fn write(&mut self, shm: &Shm, ring: &Layout, entry: &Entry) -> bool {
         let wide = entry.wide && ring.mixed;
-        let mask = ring.cq_entries - 1;
+        let mask = ring.cq_entries() - 1;
         let last = self.tail & mask == mask;
         let slots = if wide { 2 + u32::from(last) } else { 1 };
         if !self.has_room(shm, ring, slots) {

@@ -25,8 +25,10 @@
 //! ```
 
 mod attend;
+mod blocked;
 mod cancel;
 mod cq;
+mod direct;
 mod drain;
 mod engine;
 mod issue;
@@ -43,6 +45,7 @@ mod pollers;
 mod register;
 mod request;
 mod ring;
+mod ring_fds;
 mod same_file;
 mod setup;
 mod sqpoll;
@@ -51,7 +54,8 @@ mod timeout;
 mod wait;
 mod work;
 
-pub use engine::{Engine, Stats};
+pub use engine::{Engine, Limits, Stats};
+pub use locks::LOCK_CLASSES;
 pub use opdef::{Support, support};
 pub use ring::Ring;
 pub use setup::FEATURES;

@@ -15,17 +15,17 @@ impl<H: Host> Ring<H> {
     /// Fills in the words that never change.
     pub(crate) fn write_header(&self) {
         let store = |at: u32, value: u32| self.shm.store(at, value, Ordering::Relaxed);
-        store(layout::SQ_MASK, self.layout.sq_entries - 1);
-        store(layout::CQ_MASK, self.layout.cq_entries - 1);
-        store(layout::SQ_ENTRIES, self.layout.sq_entries);
-        store(layout::CQ_ENTRIES, self.layout.cq_entries);
+        store(layout::SQ_MASK, self.layout.sq_entries() - 1);
+        store(layout::CQ_MASK, self.layout.cq_entries() - 1);
+        store(layout::SQ_ENTRIES, self.layout.sq_entries());
+        store(layout::CQ_ENTRIES, self.layout.cq_entries());
     }
 
     /// Tears the ring down: everything parked is cancelled and every descriptor closed. What was
     /// done on it, by opcode.
     pub(crate) fn tear_down(self: &Arc<Self>) -> [u64; Op::COUNT] {
         self.dead.store(true, Ordering::Release);
-        let (counts, files) = self.with_submit(|ring, sub| {
+        let (counts, files, direct) = self.with_submit(|ring, sub| {
             sub.closing = true;
             for req in sub.drain.take_all() {
                 sub.ready.push_back(req);
@@ -35,10 +35,11 @@ impl<H: Host> Ring<H> {
             let mut tags = Vec::new();
             sub.registered.buffers.clear(&mut tags);
             let files = std::mem::take(&mut sub.registered.files);
-            (sub.counts, files)
+            (sub.counts, files, sub.direct.close())
         });
         // Closing files may block or lead back here; no lock is held.
         drop(files);
+        drop(direct);
         for word in [&self.epfd, &self.waker, &self.sq_waker, &self.poll_fd, &self.memory] {
             let fd = word.swap(-1, Ordering::AcqRel);
             if fd >= 0 {
@@ -62,6 +63,7 @@ impl<H: Host> Ring<H> {
             self.eventfd.lock().map_or(-1, |eventfd| eventfd.fd),
         ];
         let sub = self.submit.lock();
+        fds.push(sub.direct.fd());
         fds.extend(sub.registered.files.fds());
         fds.extend(sub.parked.iter().filter_map(|(_, entry)| match &entry.waits {
             crate::parked::Waits::Ready { fd, req, .. } => {
@@ -88,7 +90,7 @@ impl<H: Host> Ring<H> {
 
     /// Maps more of the ring's own memory, as for buffer rings that the engine allocates.
     pub(crate) fn map_more(&self, offset: u64, len: usize) -> Result<Shm> {
-        Shm::map(self.memory.load(Ordering::Acquire), offset, len).ok_or(Errno::ENOMEM)
+        Shm::map(self.memory.load(Ordering::Acquire), offset, len, len).ok_or(Errno::ENOMEM)
     }
 
     /// `POLL*` bits that hold for the ring now.
@@ -148,6 +150,7 @@ impl<H: Host> Ring<H> {
     pub(crate) fn keep_before_close(self: &Arc<Self>, sub: &mut Submit<H>, fd: i32) {
         sub.kinds.forget(fd as u32, fd as u32);
         self.keep_file(sub, fd);
+        self.keep_at_workers(sub, fd as u32, fd as u32);
     }
 
     /// `IORING_REGISTER_SYNC_CANCEL`: cancels, and waits while a match is running.

@@ -238,10 +238,16 @@ impl<H: Host> Table<H> {
             def(Op::MsgRing, Self::FILE | IOPOLL, ops::msg_ring::prep, ops::msg_ring::issue)
                 .note("targets are rings of the same process"),
         ),
-        None, // FSETXATTR
-        None, // SETXATTR
-        None, // FGETXATTR
-        None, // GETXATTR
+        Some(
+            def(Op::Fsetxattr, Self::FILE, ops::xattr::prep_fset, ops::fs::issue)
+                .work(ops::xattr::fset),
+        ),
+        Some(def(Op::Setxattr, 0, ops::xattr::prep_set, ops::fs::issue).work(ops::xattr::set)),
+        Some(
+            def(Op::Fgetxattr, Self::FILE, ops::xattr::prep_fget, ops::fs::issue)
+                .work(ops::xattr::fget),
+        ),
+        Some(def(Op::Getxattr, 0, ops::xattr::prep_get, ops::fs::issue).work(ops::xattr::get)),
         row(Op::Socket, 0, ops::net::prep_socket, ops::net::socket),
         row(Op::UringCmd, Self::CMD, ops::command::prep, ops::command::issue),
         Some(
@@ -260,11 +266,19 @@ impl<H: Host> Table<H> {
             ops::read_multishot::prep,
             ops::read_multishot::issue,
         ),
-        None, // WAITID
-        None, // FUTEX_WAIT
-        None, // FUTEX_WAKE
-        None, // FUTEX_WAITV
-        None, // FIXED_FD_INSTALL
+        row(Op::Waitid, UNBOUNDED, ops::waitid::prep, ops::waitid::issue),
+        row(Op::FutexWait, UNBOUNDED, ops::futex::prep_wait, ops::futex::wait),
+        Some(
+            def(Op::FutexWake, UNBOUNDED | LOOKS_FIRST, ops::futex::prep_wake, ops::futex::wake)
+                .work(ops::futex::work_wake),
+        ),
+        row(Op::FutexWaitv, UNBOUNDED, ops::futex::prep_waitv, ops::futex::wait),
+        row(
+            Op::FixedFdInstall,
+            Self::FILE,
+            ops::fixed_fd_install::prep,
+            ops::fixed_fd_install::issue,
+        ),
         Some(
             def(Op::Ftruncate, Self::FILE, ops::sync::prep_ftruncate, ops::sync::issue)
                 .work(ops::sync::ftruncate),
@@ -272,7 +286,7 @@ impl<H: Host> Table<H> {
         row(Op::Bind, Self::FILE, ops::net::prep_bind, ops::net::bind),
         row(Op::Listen, Self::FILE, ops::net::prep_listen, ops::net::listen),
         row(Op::RecvZc, Self::NET, ops::zero_copy::prep_recv, ops::zero_copy::recv),
-        None, // EPOLL_WAIT
+        row(Op::EpollWait, Self::FILE | UNBOUNDED, ops::epoll::prep_wait, ops::epoll::wait),
         Some(
             def(Op::ReadvFixed, Self::RW, ops::rw::prep_vectored, ops::rw::read)
                 .work(ops::rw::work_read)

@@ -9,7 +9,7 @@
 use crate::issue::take_link_timeout;
 use crate::parked::{Key, Parked, Table, Waits};
 use crate::request::{FileRef, OwnedFile, Req};
-use crate::ring::{Ring, SQ_WAKER_EVENT, WAKER_EVENT};
+use crate::ring::{DEVICE_EVENT, Ring, SQ_WAKER_EVENT, WAKER_EVENT};
 use crate::submit::Submit;
 use crate::wait::Role;
 use ringfence_abi::{Errno, IOSQE_FIXED_FILE, Op, Result};
@@ -239,6 +239,10 @@ impl<H: Host> Ring<H> {
                 passed_by |= self.take_waker(role, data);
                 continue;
             }
+            if data == DEVICE_EVENT {
+                self.take_direct(sub);
+                continue;
+            }
             let (fd, generation) = (data as u32 as i32, (data >> 32) as u32);
             let Some(watched) = sub.polled.watched.get_mut(&fd) else { continue };
             if watched.generation != generation {
@@ -263,10 +267,13 @@ impl<H: Host> Ring<H> {
     /// told so.
     fn take_waker(&self, role: Role, data: u64) -> bool {
         let mine = match role {
-            Role::Waiter => data == WAKER_EVENT,
+            Role::Waiter | Role::Sleeper => data == WAKER_EVENT,
             Role::SqThread => data == SQ_WAKER_EVENT,
             Role::Guest => false,
         };
+        // One that was for a thread which has left stands for nobody, and would keep others awake. A
+        // thread that comes now looks at the queue before it sleeps.
+        let mine = mine || data == WAKER_EVENT && self.waiting.load(Ordering::Acquire) == 0;
         if mine {
             let waker = if data == WAKER_EVENT { &self.waker } else { &self.sq_waker };
             calls::eventfd_drain(&self.host, waker.load(Ordering::Acquire));
@@ -299,7 +306,24 @@ impl<H: Host> Ring<H> {
             for fd in sub.polled.waits_in(first, last) {
                 ring.keep_file(sub, fd);
             }
+            ring.keep_at_workers(sub, first, last);
         });
+    }
+
+    /// The same for requests that workers have.
+    pub(crate) fn keep_at_workers(&self, sub: &Submit<H>, first: u32, last: u32) {
+        if sub.at_workers == 0 {
+            return;
+        }
+        let mut kept: HashMap<i32, Option<Arc<OwnedFile<H>>>, FdHash> = HashMap::default();
+        for (_, entry) in sub.parked.iter() {
+            if let Waits::Work { job } = &entry.waits
+                && !entry.fixed
+                && (first..=last).contains(&(entry.fd as u32))
+            {
+                job.keep_file(entry.fd, kept.entry(entry.fd).or_default());
+            }
+        }
     }
 
     pub(crate) fn keep_file(self: &Arc<Self>, sub: &mut Submit<H>, fd: i32) {

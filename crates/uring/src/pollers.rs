@@ -1,15 +1,16 @@
 //! Rings that poll this ring: each has its completion before the call that posted the event
 //! returns, as if both rings shared one thread of control.
 
+use crate::locks;
 use crate::ring::Ring;
 use crate::wait::Role;
 use ringfence_host::Host;
-use ringfence_host::sync::{Arc, AtomicBool, Mutex, Ordering};
+use ringfence_host::sync::{Arc, AtomicBool, Mutex, Ordering, mutex};
 use std::sync::Weak;
 
 /// The rings that have polled a ring, and whether this one is being looked after already.
 pub(crate) struct Pollers<H: Host> {
-    rings: Mutex<Vec<Weak<Ring<H>>>>,
+    rings: Mutex<H, Vec<Weak<Ring<H>>>>,
     any: AtomicBool,
     /// Somebody drives this ring on behalf of one that it polls; ends cycles of rings that poll
     /// each other.
@@ -17,9 +18,9 @@ pub(crate) struct Pollers<H: Host> {
 }
 
 impl<H: Host> Pollers<H> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(host: &H) -> Self {
         Pollers {
-            rings: Mutex::new(Vec::new()),
+            rings: mutex(host, &locks::POLLERS, Vec::new()),
             any: AtomicBool::new(false),
             nudged: AtomicBool::new(false),
         }

@@ -1,6 +1,7 @@
 //! A request: what a submission entry becomes, and what the steps of its way say to each other.
 
 use crate::parked::Key;
+use crate::register::personality::Credentials;
 use ringfence_abi::{Errno, Iovec, Sqe};
 use ringfence_host::sync::Arc;
 use ringfence_host::{Host, calls};
@@ -15,7 +16,7 @@ pub(crate) struct Request<H: Host> {
     /// The submission entry, copied once.
     pub(crate) sqe: Sqe,
     /// What prep copied from where the entry points.
-    pub(crate) extra: Extra,
+    pub(crate) extra: Extra<H>,
     /// The open file, looked up when the request is issued.
     pub(crate) file: FileRef<H>,
     /// The next member of the link chain.
@@ -33,6 +34,8 @@ pub(crate) struct Request<H: Host> {
     pub(crate) cqe_flags: u32,
     /// The second half of a 32-byte completion.
     pub(crate) big_cqe: [u64; 2],
+    /// The credentials to be made with, if not the thread's own.
+    pub(crate) credentials: Option<Arc<Credentials>>,
     /// Bytes moved so far, for operations that go on after a short step.
     pub(crate) done: u64,
     /// Result decided before issue: a failed prep, or a broken chain.
@@ -67,6 +70,7 @@ impl<H: Host> Default for Request<H> {
             held: None,
             cqe_flags: 0,
             big_cqe: [0; 2],
+            credentials: None,
             done: 0,
             fate: None,
             result: None,
@@ -98,6 +102,7 @@ impl<H: Host> Request<H> {
         }
         self.cqe_flags = 0;
         self.big_cqe = [0; 2];
+        self.credentials = None;
         self.done = 0;
         self.fate = None;
         self.result = None;
@@ -122,7 +127,7 @@ impl<H: Host> Request<H> {
 }
 
 /// What prep copied from the program's memory, or state of the operation's own.
-pub(crate) enum Extra {
+pub(crate) enum Extra<H: Host> {
     /// Nothing.
     None,
     /// The iovecs of a vectored read or write, and how far they are used up.
@@ -137,6 +142,10 @@ pub(crate) enum Extra {
     Time(crate::timeout::Time),
     /// A poll: the events asked for.
     Poll(u32),
+    /// A wait that a thread makes.
+    Wait(Arc<crate::blocked::Wait>),
+    /// Waits that come before it.
+    Before(crate::ops::futex::Before<H>),
     /// A number of the operation's own.
     Number(u64),
 }
@@ -221,6 +230,10 @@ pub(crate) enum Outcome {
     WaitUntried(u32),
     /// It blocks: let a worker do it.
     Work,
+    /// It waits for a device, and the kernel can be asked to do it meanwhile.
+    Device,
+    /// It blocks for as long as it likes: let a thread wait, and keep the request.
+    Block,
     /// It waits for a time, MONOTONIC nanoseconds, `u64::MAX` for none.
     Timer(u64),
 }

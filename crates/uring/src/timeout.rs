@@ -177,9 +177,11 @@ impl<H: Host> Ring<H> {
         let key = sub.parked.insert(parked_timer(timeout, Some(target)));
         if let Some(entry) = sub.parked.get_mut(target) {
             match &mut entry.waits {
-                Waits::Ready { req, .. } | Waits::Time { req } | Waits::LinkTime { req, .. } => {
-                    req.link_timeout = Some(key);
-                }
+                Waits::Ready { req, .. }
+                | Waits::Blocked { req, .. }
+                | Waits::Time { req }
+                | Waits::LinkTime { req, .. }
+                | Waits::Device { req } => req.link_timeout = Some(key),
                 Waits::Work { job } => job.set_link_timeout(key),
             }
         }
@@ -274,7 +276,8 @@ impl<H: Host> Ring<H> {
         req.silent = req.has(IOSQE_CQE_SKIP_SUCCESS);
         let result = crate::cancel::cancel_parked(sub, target);
         let res = match result {
-            Ok(()) => Errno::ETIME.as_result(),
+            Ok(0) => Errno::ETIME.as_result(),
+            Ok(count) => count,
             Err(errno) => errno.as_result(),
         };
         self.complete(sub, req, res);
@@ -328,9 +331,11 @@ pub(crate) fn rearm_linked<H: Host>(
         let key = sub.parked.insert(parked_timer(req, Some(target)));
         if let Some(entry) = sub.parked.get_mut(target) {
             match &mut entry.waits {
-                Waits::Ready { req, .. } | Waits::Time { req } | Waits::LinkTime { req, .. } => {
-                    req.link_timeout = Some(key);
-                }
+                Waits::Ready { req, .. }
+                | Waits::Blocked { req, .. }
+                | Waits::Time { req }
+                | Waits::LinkTime { req, .. }
+                | Waits::Device { req } => req.link_timeout = Some(key),
                 Waits::Work { job } => job.set_link_timeout(key),
             }
         }

@@ -4,16 +4,18 @@
 //! requests on its own stack, so that nothing is handed to another thread on the way.
 
 use crate::ring::Ring;
+use crate::work::Finished;
 use ringfence_abi::*;
 use ringfence_host::sync::{Arc, Ordering};
-use ringfence_host::{Clock, Event, Host, plain};
+use ringfence_host::{Clock, Event, Host, Point, plain};
 
-const FLAGS_KNOWN: u32 = IORING_ENTER_GETEVENTS
+pub(crate) const FLAGS_KNOWN: u32 = IORING_ENTER_GETEVENTS
     | IORING_ENTER_SQ_WAKEUP
     | IORING_ENTER_SQ_WAIT
     | IORING_ENTER_EXT_ARG
     | IORING_ENTER_REGISTERED_RING
     | IORING_ENTER_ABS_TIMER
+    | IORING_ENTER_EXT_ARG_REG
     | IORING_ENTER_NO_IOWAIT;
 
 /// Events taken from epoll at once.
@@ -26,8 +28,10 @@ const UNDRIVEN_MAX: u32 = 16;
 /// Who drives a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// A thread that waits for completions.
+    /// A thread that wants completions, and has not said so yet.
     Waiter,
+    /// A thread that is counted among those that wait. It looks at the queue itself after this.
+    Sleeper,
     /// The ring's SQPOLL thread.
     SqThread,
     /// Somebody passing by: the attendant, or a synchronous cancel.
@@ -74,6 +78,7 @@ impl<H: Host> Ring<H> {
         }
         let result = self.submit_and_wait(to_submit, min_complete, flags, arg, argsz);
         self.leave();
+        self.host.at(Point::Return);
         result
     }
 
@@ -91,7 +96,12 @@ impl<H: Host> Ring<H> {
             self.sqpoll_enter(flags);
         } else if to_submit > 0 {
             self.check_owner()?;
-            submitted = self.with_submit(|ring, sub| ring.submit_entries(sub, to_submit));
+            let starved;
+            (submitted, starved) =
+                self.with_submit(|ring, sub| (ring.submit_entries(sub, to_submit), sub.starved));
+            if submitted == 0 && starved {
+                return Err(Errno::EAGAIN);
+            }
             if submitted != to_submit && flags & IORING_ENTER_GETEVENTS != 0 {
                 // A batch that stopped early does not wait.
                 return Ok(submitted);
@@ -104,7 +114,7 @@ impl<H: Host> Ring<H> {
             if self.is_deferred() {
                 self.check_owner()?;
             }
-            self.wait(min_complete.min(self.layout.cq_entries), limits)
+            self.wait(min_complete.min(self.layout.cq_entries()), limits)
         });
         match waited {
             Err(errno) if submitted == 0 => Err(errno),
@@ -135,13 +145,9 @@ impl<H: Host> Ring<H> {
             limits.sigmask = self.read_sigmask(arg, argsz)?;
             return Ok(limits);
         }
-        if argsz as usize != size_of::<GeteventsArg>() {
-            return Err(Errno::EINVAL);
-        }
-        let ext: GeteventsArg = plain::read(&self.host, arg)?;
+        let (ext, time) = self.wait_argument(flags, arg, argsz)?;
         limits.sigmask = self.read_sigmask(ext.sigmask, u64::from(ext.sigmask_sz))?;
-        if ext.ts != 0 {
-            let time: Timespec = plain::read(&self.host, ext.ts)?;
+        if let Some(time) = time {
             let nanos = (time.tv_sec.max(0) as u64)
                 .saturating_mul(1_000_000_000)
                 .saturating_add(time.tv_nsec.max(0) as u64);
@@ -154,6 +160,35 @@ impl<H: Host> Ring<H> {
             limits.min_deadline = Some(now + u64::from(ext.min_wait_usec) * 1000);
         }
         Ok(limits)
+    }
+
+    /// The argument of a wait, and its time: from where the program points, or from a registered
+    /// region.
+    fn wait_argument(
+        &self,
+        flags: u32,
+        arg: u64,
+        argsz: u64,
+    ) -> Result<(GeteventsArg, Option<Timespec>)> {
+        if flags & IORING_ENTER_EXT_ARG_REG == 0 {
+            if argsz as usize != size_of::<GeteventsArg>() {
+                return Err(Errno::EINVAL);
+            }
+            let ext: GeteventsArg = plain::read(&self.host, arg)?;
+            let time = if ext.ts == 0 { None } else { Some(plain::read(&self.host, ext.ts)?) };
+            return Ok((ext, time));
+        }
+        if argsz as usize != size_of::<RegWait>() {
+            return Err(Errno::EINVAL);
+        }
+        let wait = self.submit.lock().registered.wait_argument(&self.host, arg)?;
+        if wait.flags & !IORING_REG_WAIT_TS != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let (sigmask, sigmask_sz, min_wait_usec) =
+            (wait.sigmask, wait.sigmask_sz, wait.min_wait_usec);
+        let ext = GeteventsArg { sigmask, sigmask_sz, min_wait_usec, ts: 0 };
+        Ok((ext, (wait.flags & IORING_REG_WAIT_TS != 0).then_some(wait.ts)))
     }
 
     fn read_sigmask(&self, addr: u64, size: u64) -> Result<Option<u64>> {
@@ -179,10 +214,12 @@ impl<H: Host> Ring<H> {
             return Ok(());
         }
         self.undriven.store(0, Ordering::Relaxed);
-        self.drive(Role::Waiter, Some(0), None)?;
-        (ready, _) = self.look();
-        if ready >= want {
-            return Ok(());
+        if want == 0 || ready >= want {
+            self.drive(Role::Waiter, Some(0), None)?;
+            (ready, _) = self.look();
+            if ready >= want {
+                return Ok(());
+            }
         }
         // The waker stands before anybody can be asked to use it: else a worker that is done before
         // the first wait of a ring has nothing to signal, and the wait never ends.
@@ -245,7 +282,7 @@ impl<H: Host> Ring<H> {
                 return self.unless_ready(Errno::ETIME);
             }
             let timeout = until.map(|until| until.saturating_sub(now));
-            match self.drive(Role::Waiter, timeout, limits.sigmask) {
+            match self.drive(Role::Sleeper, timeout, limits.sigmask) {
                 Ok(()) => {}
                 Err(Errno::EINTR) => return self.unless_ready(Errno::EINTR),
                 Err(errno) => return Err(errno),
@@ -287,6 +324,7 @@ impl<H: Host> Ring<H> {
         let due = deadline != u64::MAX || self.deadline.load(Ordering::Acquire) != u64::MAX;
         if count > 0 || due || self.has_task_work.load(Ordering::Acquire) {
             let passed_by = self.with_submit(|ring, sub| {
+                sub.after.by_sleeper = role == Role::Sleeper;
                 ring.run_task_work(sub);
                 let passed_by = ring.handle_events(sub, role, &events[..count]);
                 if due {
@@ -311,8 +349,11 @@ impl<H: Host> Ring<H> {
             self.shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
         }
         let done = std::mem::take(&mut *self.task_work.lock());
-        for (key, req, res) in done {
-            self.finish_work(sub, key, req, res);
+        for done in done {
+            match done {
+                Finished::Work(key, req, res) => self.finish_work(sub, key, req, res),
+                Finished::Wait(key, wait, res) => self.finish_wait(sub, key, &wait, res),
+            }
         }
     }
 

@@ -8,6 +8,7 @@ mod exec;
 mod files;
 mod readiness;
 mod signals;
+mod streams;
 mod threads;
 
 pub use crate::process::vfork;
@@ -16,6 +17,7 @@ pub use exec::*;
 pub use files::*;
 pub use readiness::*;
 pub use signals::*;
+pub use streams::*;
 pub use threads::*;
 
 /// Calls the macro `$then` with every replacement, as `name => function`: the preload exports them
@@ -32,6 +34,11 @@ macro_rules! for_each_replacement {
             mmap => $crate::hooks::mmap,
             mmap64 => $crate::hooks::mmap,
             close => $crate::hooks::close,
+            fclose => $crate::hooks::fclose,
+            pclose => $crate::hooks::pclose,
+            freopen => $crate::hooks::freopen,
+            freopen64 => $crate::hooks::freopen64,
+            closedir => $crate::hooks::closedir,
             dup => $crate::hooks::dup,
             dup2 => $crate::hooks::dup2,
             dup3 => $crate::hooks::dup3,

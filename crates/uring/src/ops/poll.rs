@@ -125,7 +125,7 @@ pub(crate) fn remove<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     };
     if req.sqe.len & UPDATE == 0 {
         return Outcome::Done(match crate::cancel::cancel_parked(cx.sub, key) {
-            Ok(()) => 0,
+            Ok(count) => count,
             Err(errno) => errno.as_result(),
         });
     }
