@@ -196,7 +196,9 @@ impl<H: Host> Ring<H> {
             rest = req.next.take();
             let errno = req.fate.take().unwrap_or(Errno::ECANCELED);
             (req.silent, req.loud) = (silent, !silent);
+            let notification = crate::ops::zero_copy::forgo(&mut req);
             self.complete(sub, req, errno.as_result());
+            sub.batch.extend(notification);
         }
     }
 }
