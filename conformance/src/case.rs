@@ -68,11 +68,14 @@ pub fn in_child(name: &str, body: impl FnOnce()) {
 
 /// The command that repeats the test `name`.
 pub fn reproduce(name: &str) -> String {
+    let binary = std::env::current_exe().unwrap_or_default();
+    let stem = binary.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let suite = stem.as_deref().and_then(|stem| stem.rsplit_once('-')).map_or("suite", |s| s.0);
     let seed = match std::env::var(crate::sim::SEED_VARIABLE) {
         Ok(seed) if name.ends_with("::sim") => format!("{}={seed} ", crate::sim::SEED_VARIABLE),
         _ => String::new(),
     };
-    format!("{seed}cargo test -p ringfence-conformance --test suite -- --exact {name}")
+    format!("{seed}cargo test -p ringfence-conformance --test {suite} -- --exact {name}")
 }
 
 /// Runs the body and exits with its verdict.

@@ -22,6 +22,7 @@
 //! }
 //! ```
 
+pub mod aio;
 pub mod case;
 pub mod differ;
 mod engine;

@@ -84,6 +84,10 @@ impl Target for Simulated {
         Ok(new)
     }
 
+    fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        crate::aio::on_engine(&self.engine, number, args)
+    }
+
     fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16> {
         let inside = in_engine();
         let stand_in = self.engine.poll_fd(fd);
@@ -155,6 +159,10 @@ impl Target for Sim {
 
     fn dup(&self, fd: i32) -> Result<i32> {
         inside(|target| target.dup(fd))
+    }
+
+    fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        inside(|target| target.aio(number, args))
     }
 
     fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16> {

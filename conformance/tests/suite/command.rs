@@ -116,3 +116,31 @@ ring_test!(epoll_wait_cancelled, |t| {
     assert_eq!(ring.run_one(wait), 1);
     assert_eq!(ring.run_one(Sqe { addr: BAD_ADDRESS, ..wait }), EFAULT);
 });
+
+// What is queued on sockets that do not tell, and on a listener.
+ring_test!(queues_that_are_not_told, |t| {
+    let mut ring = t.ring(8)?;
+    let (a, _b) = sys::stream_pair();
+    let listener = sys::listener();
+    for op in [SIOCINQ, SIOCOUTQ] {
+        assert_eq!(ring.run_one(command(fd(&a), op)), EOPNOTSUPP);
+        assert_eq!(ring.run_one(command(fd(&listener), op)), EINVAL);
+    }
+});
+
+// Flags that a command does not know, or that contradict each other.
+ring_test!(refusals, |t| {
+    let mut ring = t.ring(8)?;
+    let (a, _b) = sys::tcp_pair();
+    let queued = command(fd(&a), SIOCINQ);
+    for entry in [
+        queued.op_flags(1 << 2),
+        queued.op_flags(1 << 1),
+        queued.select(7),
+        queued.select(7).op_flags(IORING_URING_CMD_FIXED),
+        Sqe { off: SIOCINQ | 1 << 32, ..queued },
+        queued.ioprio(1),
+    ] {
+        assert_eq!(ring.run_one(entry), EINVAL, "{entry:?}");
+    }
+});

@@ -3,6 +3,7 @@
 
 mod attributes;
 mod bad_input;
+mod bundle;
 mod cancel;
 mod command;
 mod defer;

@@ -485,6 +485,12 @@ impl<H: Host> Engine<H> {
         self.shared.reap();
     }
 
+    /// Whether control messages of the program's, at this address and of this many bytes, hold a ring,
+    /// which the kernel refuses to send.
+    pub fn sends_ring(&self, control: u64, len: u64) -> bool {
+        self.shared.sends_ring(&self.host, control, len)
+    }
+
     /// The descriptor to poll in place of a ring's: readable while completions are there, if
     /// [`Engine::attend`] is called before each wait on it.
     pub fn poll_fd(&self, fd: i32) -> Option<i32> {

@@ -2,6 +2,7 @@
 
 use crate::cq::{Cq, Entry, View, Wake};
 use crate::engine::Shared;
+use crate::here::Here;
 use crate::submit::Submit;
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
@@ -219,10 +220,28 @@ impl<H: Host> Ring<H> {
 
     /// Runs `body` under the submission lock, then all that it made ready, posts what completed,
     /// unlocks, and wakes. The one way in for everything that touches requests.
+    ///
+    /// Calls that may block and have no form which refuses to are made in between, with no lock held.
     pub(crate) fn with_submit<R>(
         self: &Arc<Self>,
         body: impl FnOnce(&Arc<Self>, &mut Submit<H>) -> R,
     ) -> R {
+        let (result, mut here) = self.submit_round(body);
+        while !here.jobs.is_empty() {
+            let done = here.make(self);
+            ((), here) = self.submit_round(|ring, sub| {
+                sub.goes_on = true;
+                ring.finish_here(sub, done);
+            });
+        }
+        result
+    }
+
+    /// One time under the submission lock; what is to be called after it.
+    fn submit_round<R>(
+        self: &Arc<Self>,
+        body: impl FnOnce(&Arc<Self>, &mut Submit<H>) -> R,
+    ) -> (R, Here<H>) {
         let mut guard: MutexGuard<'_, H, Submit<H>> = self.submit.lock();
         let sub = &mut *guard;
         sub.clock = None;
@@ -234,6 +253,8 @@ impl<H: Host> Ring<H> {
         }
         let make_direct = sub.direct.is_to_be_made();
         self.pending.store(sub.parked.len(), Ordering::Release);
+        sub.goes_on = false;
+        let here = Here { jobs: std::mem::take(&mut sub.here), patience: sub.patience };
         let jobs = std::mem::take(&mut sub.jobs);
         let blocked = std::mem::take(&mut sub.blocked);
         let after = std::mem::take(&mut sub.after);
@@ -255,7 +276,7 @@ impl<H: Host> Ring<H> {
             self.host.futex_wake(&self.settled, u32::MAX);
         }
         signals.send(&self.host);
-        result
+        (result, here)
     }
 
     /// Posts the batch of completions.

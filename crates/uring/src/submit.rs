@@ -51,6 +51,10 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) jobs: Vec<Arc<Job<H>>>,
     /// Waits for threads, handed over once the lock is released.
     pub(crate) blocked: Vec<Arc<crate::blocked::Blocked<H>>>,
+    /// Calls for the submitting thread itself to make once the lock is released, and their classes.
+    pub(crate) here: Vec<(usize, Arc<Job<H>>)>,
+    /// The results of such calls are being taken in, and more may follow.
+    pub(crate) goes_on: bool,
     /// Whom to wake once the lock is released.
     pub(crate) after: After,
     /// Requests that wait.
@@ -99,6 +103,8 @@ impl<H: Host> Submit<H> {
             fired: 0,
             jobs: Vec::new(),
             blocked: Vec::new(),
+            here: Vec::new(),
+            goes_on: false,
             after: After::default(),
             parked: Table::new(),
             polled: Polled::default(),
@@ -149,6 +155,17 @@ impl<H: Host> Submit<H> {
         }
         if self.cache.len() < CACHE_MAX {
             self.cache.push(req);
+        }
+    }
+
+    /// How a call of this class is to be made that has no form which refuses to block: by the thread
+    /// that submits, if that is who is here, until it hurts.
+    pub(crate) fn blocking(&mut self, class: usize) -> Outcome {
+        let by_submitter = self.submitting || self.goes_on;
+        if by_submitter && self.patience[class].allows() {
+            Outcome::Here(class)
+        } else {
+            Outcome::Work
         }
     }
 

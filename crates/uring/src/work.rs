@@ -55,7 +55,7 @@ impl<H: Host> Task<H> {
 /// A request at a worker. Until a worker takes it, it can be cancelled.
 pub(crate) struct Job<H: Host> {
     ring: Arc<Ring<H>>,
-    key: Key,
+    pub(crate) key: Key,
     unbounded: bool,
     /// The worker that took it is at its call, or beyond.
     entered: AtomicBool,
@@ -138,9 +138,17 @@ impl<H: Host> Job<H> {
         Point::Link { of: std::ptr::from_ref(self) as usize, writes, by }
     }
 
-    /// Makes the blocking call and gives the result back to the ring.
-    fn run(&self) {
-        let Some(mut req) = self.take() else { return };
+    /// Copies what the submission points to, for its memory may go when the submission returns; false
+    /// if that cannot be had.
+    pub(crate) fn keep_memory(&self) -> bool {
+        let mut state = self.state.lock();
+        let Some(req) = &mut state.req else { return true };
+        req.sqe.opcode != Op::Statx as u8 || crate::ops::fs::keep_path(req, &self.ring.host).is_ok()
+    }
+
+    /// Makes the blocking call; `None` if the request was taken before.
+    pub(crate) fn call(&self) -> Option<(Req<H>, i32)> {
+        let mut req = self.take()?;
         let work = Ops::<H>::get(req.sqe.opcode).map(|def| def.work);
         let host = &self.ring.host;
         host.at(Point::WorkerCall);
@@ -155,7 +163,14 @@ impl<H: Host> Job<H> {
         if const { H::BUGS.link_chain_race } {
             self.historic_free(&mut req, host);
         }
-        self.ring.work_done(self.key, req, res);
+        Some((req, res))
+    }
+
+    /// Makes the call and gives the result back to the ring.
+    fn run(&self) {
+        if let Some((req, res)) = self.call() {
+            self.ring.work_done(self.key, req, res);
+        }
     }
 }
 
