@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Run, compile};
+use ringfence_refusal::Answer;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -31,10 +32,13 @@ fn a_buffer_that_is_freed_too_early_is_reported() {
     let Some(program) = program() else { return };
     for tier in ["auto", "patch", "filter"] {
         let run = if tier == "auto" { Run::default() } else { Run::tier(tier) };
+        // A filter by addresses needs them to be drawn.
+        let run = if tier == "filter" { run } else { run.fixed() };
+        let run = run.refused_by(Answer::Errno(libc::ENOSYS));
         let (status, stdout, stderr) = run.env(OPTIONS.0, OPTIONS.1).run(&program);
         assert!(!status.success(), "{tier}: {stdout}{stderr}");
         assert!(stderr.contains("AddressSanitizer: heap-use-after-free"), "{tier}: {stderr}");
-        for part in ["WRITE of size 5", "freed by thread T0 here:", "freed.c"] {
+        for part in ["WRITE of size 1 at", "freed by thread T0 here:", "freed.c"] {
             assert!(stderr.contains(part), "{tier}, {part}: {stderr}");
         }
     }

@@ -98,6 +98,7 @@ impl Host for Os {
 
     #[inline]
     fn syscall(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        crate::watch::before(number, &args);
         let result = syscall(number, args);
         crate::watch::after(number, &args, &result);
         result
