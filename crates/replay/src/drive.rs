@@ -33,9 +33,9 @@ impl Default for Settings {
             seed: 1,
             runs: 100,
             schedules_max: 1000,
-            mended: 8,
+            mended: 12,
             preemptions: 1,
-            all_max: 200,
+            all_max: 400,
             schedule: None,
         }
     }

@@ -75,7 +75,11 @@ fn steps(found: &Found) -> String {
     for row in rows {
         let column = threads.iter().position(|&one| one == row.thread).unwrap_or_default();
         let file = row.place.file().rsplit('/').next().unwrap_or_default();
-        let cell = format!("{} {file}:{}", row.label, row.place.line());
+        let cell = match file {
+            // The host's own: its line says nothing.
+            "mod.rs" => row.label.to_owned(),
+            _ => format!("{} {file}:{}", row.label, row.place.line()),
+        };
         let _ = writeln!(text, "  {:width$}{cell}", "", width = column * 30);
     }
     text
