@@ -6,7 +6,7 @@
 
 use crate::choose::Probe;
 use crate::history::Node;
-use crate::rates::{DIFFERING, Fired, at_any_rate, differing, ln_noise, runs_to_rule_out};
+use crate::rates::{DIFFERING, Fired, differing, ln_at_any_rate, ln_noise, runs_to_rule_out};
 use crate::search::{Class, Mode, Search, Sense};
 
 /// A rate that changes along the history.
@@ -63,8 +63,12 @@ impl Search {
                     _ => {}
                 }
             }
-            let sound = (ln_noise(class.noise, noise) - ln_noise(guilty.noise, noise)).exp();
-            Some((class, class.size as f64 / suspects * at_any_rate(between) * sound))
+            // Many failures beside the suspect make odds that no float holds; beyond this they all
+            // mean the same.
+            const CERTAIN: f64 = 200.0;
+            let sound = ln_noise(class.noise, noise) - ln_noise(guilty.noise, noise);
+            let odds = (ln_at_any_rate(between) + sound).min(CERTAIN).exp();
+            Some((class, class.size as f64 / suspects * odds))
         })
     }
 

@@ -87,17 +87,19 @@ fn ln_noisy(runs: Fired) -> f64 {
         - ln_rising(1.0 + NOISE_BETA, runs.hit + runs.ok)
 }
 
-/// The probability of these runs, in this order, at a rate that may be anything down to
-/// [`RARE`], each order of magnitude alike.
-pub(crate) fn at_any_rate(runs: Fired) -> f64 {
+/// Logarithm of the probability of these runs, in this order, at a rate that may be anything down
+/// to [`RARE`], each order of magnitude alike.
+pub(crate) fn ln_at_any_rate(runs: Fired) -> f64 {
     let point = |i: u32| RARE.powf(1.0 - (f64::from(i) + 0.5) / f64::from(POINTS));
-    let one = |p: f64| p.powf(f64::from(runs.hit)) * (1.0 - p).powf(f64::from(runs.ok));
-    (0..POINTS).map(|i| one(point(i))).sum::<f64>() / f64::from(POINTS)
+    let one = |p: f64| f64::from(runs.hit) * p.ln() + f64::from(runs.ok) * (-p).ln_1p();
+    let most = (0..POINTS).map(|i| one(point(i))).fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = (0..POINTS).map(|i| (one(point(i)) - most).exp()).sum();
+    most + (sum / f64::from(POINTS)).ln()
 }
 
-/// [`at_any_rate`] of runs that all stay silent.
+/// The probability that so many runs at such a rate all stay silent.
 pub(crate) fn silent_at_any_rate(runs: u32) -> f64 {
-    at_any_rate(Fired { hit: 0, ok: runs })
+    ln_at_any_rate(Fired { hit: 0, ok: runs }).exp()
 }
 
 /// How many silent runs make [`silent_at_any_rate`] no more than `chance`.
@@ -239,6 +241,12 @@ mod tests {
         let mut singly = vec![of(0, 1); 12];
         singly.extend([of(1, 0), of(1, 0), of(20, 0)]);
         assert!(differing(&singly) > 0.9);
+    }
+
+    #[test]
+    fn hundreds_of_runs_keep_a_finite_likelihood() {
+        let ln = ln_at_any_rate(Fired { hit: 700, ok: 900 });
+        assert!(ln.is_finite() && ln < -1000.0, "{ln}");
     }
 
     #[test]
