@@ -1,15 +1,43 @@
 //! Locks, atomics and lock classes: the only place where the engine gets them from.
+//!
+//! Every lock is of a declared class, and its raw lock is the host's: that of the operating system
+//! is a word; others tell a validator, or a scheduler, what is taken and let go of.
 #![expect(unsafe_code, reason = "implements a raw lock")]
 
+use crate::Host;
+use std::panic::Location;
 pub use std::sync::Arc;
 pub use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 
+/// A class of locks: all locks that play one role. Make it a `static`; its address names it.
+#[derive(Debug)]
+pub struct LockClass {
+    /// What reports call it.
+    pub name: &'static str,
+    /// Where it is declared.
+    pub site: &'static Location<'static>,
+}
+
+impl LockClass {
+    /// A class of this name.
+    #[track_caller]
+    pub const fn new(name: &'static str) -> LockClass {
+        LockClass { name, site: Location::caller() }
+    }
+}
+
 /// A mutex of a declared class.
-pub type Mutex<T> = lock_api::Mutex<RawFutex, T>;
+pub type Mutex<H, T> = lock_api::Mutex<<H as Host>::Lock, T>;
 /// Its guard.
-pub type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawFutex, T>;
+pub type MutexGuard<'a, H, T> = lock_api::MutexGuard<'a, <H as Host>::Lock, T>;
+
+/// A free mutex of `class`.
+#[inline]
+pub fn mutex<H: Host, T>(host: &H, class: &'static LockClass, value: T) -> Mutex<H, T> {
+    lock_api::Mutex::from_raw(host.new_lock(class), value)
+}
 
 /// A lock of one word that sleeps in the kernel when contended: 0 free, 1 held, 2 held with
 /// sleepers. It allocates nothing and keeps no thread-local state, so that it works in every
@@ -70,7 +98,7 @@ unsafe impl lock_api::RawMutex for RawFutex {
 }
 
 /// Sleeps while `word` is `value`, for at most `timeout` nanoseconds.
-pub fn futex_wait(word: &AtomicU32, value: u32, timeout: Option<u64>) {
+pub(crate) fn futex_wait(word: &AtomicU32, value: u32, timeout: Option<u64>) {
     let spec = timeout.map(|ns| libc::timespec {
         tv_sec: (ns / 1_000_000_000) as i64,
         tv_nsec: (ns % 1_000_000_000) as i64,
@@ -82,7 +110,7 @@ pub fn futex_wait(word: &AtomicU32, value: u32, timeout: Option<u64>) {
 }
 
 /// Wakes up to `count` sleepers on `word`.
-pub fn futex_wake(word: &AtomicU32, count: u32) {
+pub(crate) fn futex_wake(word: &AtomicU32, count: u32) {
     let op = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
     let args = [word.as_ptr() as u64, op as u64, u64::from(count), 0, 0, 0];
     let _ = crate::os::syscall(libc::SYS_futex, args);

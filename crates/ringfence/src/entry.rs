@@ -112,5 +112,5 @@ pub(crate) fn address() -> u64 {
 /// `args` must be the six saved argument registers.
 unsafe extern "C" fn serve(number: u32, args: *const [u64; 6]) -> i64 {
     // SAFETY: the assembly has just pushed them, in this order.
-    dispatch::serve(i64::from(number), unsafe { *args })
+    dispatch::serve_site(number, unsafe { *args })
 }

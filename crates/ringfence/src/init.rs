@@ -5,7 +5,7 @@ use crate::lock::ForkLock;
 use crate::objects::{self, Object};
 use crate::patch::Sealed;
 use crate::probe::{self, Kernel};
-use crate::scan::{Found, Site, scan};
+use crate::scan::{Found, Number, Site, scan};
 use crate::trap::{self, Means, Request};
 use crate::window::Inside;
 use crate::{backend, entry, got, loader, patch, process, real, signal};
@@ -15,13 +15,16 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// Whether calls are intercepted.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 
+/// Whether the engine serves io_uring.
+static IO_URING: AtomicBool = AtomicBool::new(false);
+
 /// Whether the loader tells of new objects (see `loader`).
 static LOADER_TELLS: AtomicBool = AtomicBool::new(false);
 
 /// Whether calls are led here by the tables of loaded objects.
 static REWRITES: AtomicBool = AtomicBool::new(false);
 
-/// Whether every close is made through libc, as far as code has been looked at.
+/// Whether every close is noticed, as far as code has been looked at.
 static CLOSES_SEEN: AtomicBool = AtomicBool::new(false);
 
 /// The preload's own path, where children are to get it too.
@@ -63,9 +66,16 @@ pub(crate) fn loader_tells() -> bool {
     LOADER_TELLS.load(Relaxed)
 }
 
-/// Whether every close of a descriptor is made through libc, and so noticed.
+/// Whether every close of a descriptor is noticed: made through libc, or where it is led to us.
 pub(crate) fn closes_are_seen() -> bool {
     CLOSES_SEEN.load(Relaxed)
+}
+
+/// From now on closes may go unnoticed.
+pub(crate) fn distrust_closes() {
+    if CLOSES_SEEN.swap(false, Relaxed) {
+        backend::trust_closes(false);
+    }
 }
 
 /// The path that executed programs are to preload.
@@ -73,8 +83,20 @@ pub(crate) fn library_path() -> Option<&'static [u8]> {
     if active() { LIBRARY.get().map(Vec::as_slice) } else { None }
 }
 
-/// Whether the engine is to serve this process.
+/// Whether calls are to be intercepted in this process.
 fn wanted() -> bool {
+    let io_uring = wants_io_uring();
+    IO_URING.store(io_uring && config::get().backend != Backend::Through, Relaxed);
+    let aio = crate::aio::decide();
+    io_uring || aio
+}
+
+/// Whether the engine serves io_uring, if anything is intercepted.
+pub(crate) fn serves_io_uring() -> bool {
+    IO_URING.load(Relaxed)
+}
+
+fn wants_io_uring() -> bool {
     match config::get().backend {
         Backend::User | Backend::Through => true,
         Backend::Kernel => false,
@@ -104,12 +126,21 @@ pub(crate) fn install() -> bool {
 pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
     static ONCE: OnceLock<bool> = OnceLock::new();
     *ONCE.get_or_init(|| {
-        if !wanted() {
-            return false;
-        }
         if let Some(library) = library.filter(|_| config::get().follow) {
             let _ = LIBRARY.set(library);
         }
+        let wanted = wanted();
+        if wanted {
+            start_late();
+        }
+        wanted
+    })
+}
+
+/// Starts to intercept, if that has not been done; the process may have threads by now.
+pub(crate) fn start_late() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
         real::resolve();
         process::start();
         signal::start();
@@ -125,8 +156,7 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
             CLOSES_SEEN.store(true, Relaxed);
             objects_changed();
         }
-        true
-    })
+    });
 }
 
 /// Looks at objects that were not there before.
@@ -201,26 +231,63 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) -> Option<Seale
         found.sites.extend(part.sites);
         found.suspects.extend(part.suspects);
         found.calls.extend(part.calls);
-        // liburing closes its rings by itself, which is seen when the ring is released.
-        if part.closes && !object.file_name().starts_with("liburing.so") {
-            CLOSES_SEEN.store(false, Relaxed);
-        }
+        found.closes |= part.closes;
     }
-    // In a program that we are linked into, calls of unknown numbers are our own, and so is one
-    // that a probe makes.
     let ours = object.contains(entry::address());
-    if ours {
-        found.sites.retain(|site| site.certain && !probe::is_trial(site.call));
-    }
+    let flag = leave_alone(object, ours, &mut found);
     let (stubs, left) = match tier {
         _ if found.sites.is_empty() => (None, Vec::new()),
         Tier::Dispatch | Tier::Filter => (None, found.sites.clone()),
-        _ => patch::apply(object, &found.sites, entry::address()),
+        _ => patch::apply(object, &found.sites, entry::address(), flag),
     };
-    let patched = found.sites.len() - left.len();
     let name = if object.name.is_empty() { "the program" } else { &object.name };
+    tell(object, name, &found, &left);
+    // A close that cannot be led away is not worth the trap of all that stands around it.
+    let worth = |site: &&Site| tier == Tier::Dispatch || site.number != Number::Closing;
+    let mut calls: Vec<u64> = left.iter().filter(worth).map(|site| site.call).collect();
+    if !ours {
+        calls.extend(&found.suspects);
+    }
+    let request = Request { object, calls, all: found.calls, closes: flag.is_some() };
+    let mut dispatched = false;
+    if !request.calls.is_empty() && tier > Tier::Patch {
+        dispatched = trap(&request, name, &left, means) == Some(Means::Dispatch);
+    }
+    let closing = left.iter().filter(|site| site.number != Number::Ring).map(|site| site.call);
+    let unseen = |call: u64| !dispatched || !request.closes || !request.spans(call);
+    // liburing closes its rings by itself, which is seen when the ring is released.
+    if (found.closes || closing.chain(found.suspects).any(unseen))
+        && !object.file_name().starts_with("liburing.so")
+    {
+        config::log(Log::Info, || format!("{name}: closes descriptors where it is not seen"));
+        CLOSES_SEEN.store(false, Relaxed);
+    }
+    stubs
+}
+
+/// Takes off the list what is to be left alone; where the byte is that says whether closes matter,
+/// if they may be led to us.
+fn leave_alone(object: &Object, ours: bool, found: &mut Found) -> Option<u64> {
+    // In a program that we are linked into, calls of unknown numbers are our own, and so is one
+    // that a probe makes. A stack of Go's may be too small for us, who need not be called at all.
+    if !ours && !object.go {
+        return Some(backend::any_ring_flag());
+    }
+    let closes = |site: &Site| site.number != Number::Ring;
+    found.closes |= found.sites.iter().any(closes) || !found.suspects.is_empty();
+    if ours {
+        found.sites.retain(|site| !closes(site) && !probe::is_trial(site.call));
+    } else {
+        found.sites.retain(|site| site.number != Number::Closing);
+    }
+    None
+}
+
+/// Says what was found in an object.
+fn tell(object: &Object, name: &str, found: &Found, left: &[Site]) {
     if !found.sites.is_empty() || !found.suspects.is_empty() {
         config::log(Log::Info, || {
+            let patched = found.sites.len() - left.len();
             let suspects = found.suspects.len();
             format!(
                 "{name}: {patched} call sites patched, {} left, {suspects} suspects",
@@ -234,27 +301,24 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) -> Option<Seale
         let suspects: Vec<String> = found.suspects.iter().map(at).collect();
         format!("{name}: sites {}; suspects {}", sites.join(" "), suspects.join(" "))
     });
-    let mut calls: Vec<u64> = left.iter().map(|site| site.call).collect();
-    if !ours {
-        calls.extend(&found.suspects);
-    }
-    if !calls.is_empty() && tier > Tier::Patch {
-        trap(&Request { object, calls, all: found.calls }, name, &left, means);
-    }
-    stubs
 }
 
-/// Has calls trapped that no jump can be put before.
-fn trap(request: &Request<'_>, name: &str, left: &[Site], means: &mut Option<Option<Means>>) {
+/// Has calls trapped that no jump can be put before; by what, if that worked.
+fn trap(
+    request: &Request<'_>,
+    name: &str,
+    left: &[Site],
+    means: &mut Option<Option<Means>>,
+) -> Option<Means> {
     let tier = config::get().tier;
     // A filter is for good, and may cost the program privileges: not on a mere suspicion.
-    let certain = left.iter().any(|site| site.certain) || tier == Tier::Filter;
+    let certain = left.iter().any(|site| site.number == Number::Ring) || tier == Tier::Filter;
     let result = match *means.get_or_insert_with(choose_means) {
         Some(Means::Filter) if !certain => Err("no filter for what may be other calls".into()),
         Some(means) => trap_with_fallback(request, means, certain),
         None => Err("neither syscall user dispatch nor a seccomp filter works here".into()),
     };
-    match result {
+    match &result {
         Ok(means) => config::log(Log::Info, || {
             format!("{name}: {} calls trapped ({means:?})", request.calls.len())
         }),
@@ -262,6 +326,7 @@ fn trap(request: &Request<'_>, name: &str, left: &[Site], means: &mut Option<Opt
             format!("{name}: {} calls cannot be trapped: {why}", request.calls.len())
         }),
     }
+    result.ok()
 }
 
 /// Traps by `means`, or by a filter where a second object wants to be dispatched.

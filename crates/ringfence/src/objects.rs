@@ -46,6 +46,8 @@ pub(crate) struct Object {
     sealed: Vec<Segment>,
     /// Address of its table of functions (`.eh_frame_hdr`), 0 if it has none.
     unwind: u64,
+    /// It was made by Go's compiler.
+    pub(crate) go: bool,
 }
 
 impl Object {
@@ -158,6 +160,7 @@ unsafe extern "C" fn visit(
         dynamic: 0,
         sealed: Vec::new(),
         unwind: 0,
+        go: false,
     };
     for header in headers {
         let start = info.dlpi_addr.wrapping_add(header.p_vaddr);
@@ -175,11 +178,19 @@ unsafe extern "C" fn visit(
             libc::PT_DYNAMIC => object.dynamic = start,
             libc::PT_GNU_RELRO => object.sealed.push(Segment { start, len: header.p_memsz }),
             libc::PT_GNU_EH_FRAME => object.unwind = start,
+            libc::PT_NOTE => object.go |= has_go_note(Segment { start, len: header.p_filesz }),
             _ => {}
         }
     }
     objects.push(object);
     0
+}
+
+/// Whether a segment of notes holds the build id that Go's linker writes: name length, length,
+/// type 4, name.
+fn has_go_note(notes: Segment) -> bool {
+    const TYPE_AND_NAME: [u8; 8] = [4, 0, 0, 0, b'G', b'o', 0, 0];
+    memchr::memmem::find(notes.bytes(), &TYPE_AND_NAME).is_some()
 }
 
 #[cfg(test)]

@@ -90,8 +90,14 @@ impl Sealed {
 }
 
 /// Leads each of `sites` to `entry`; returns the stubs, and the sites that could not be led there.
-pub(crate) fn apply(object: &Object, sites: &[Site], entry: u64) -> (Option<Sealed>, Vec<Site>) {
-    let Some((stubs, edits, mut left)) = plan(object, sites, entry) else {
+/// `flag`: see [`stub::site`].
+pub(crate) fn apply(
+    object: &Object,
+    sites: &[Site],
+    entry: u64,
+    flag: Option<u64>,
+) -> (Option<Sealed>, Vec<Site>) {
+    let Some((stubs, edits, mut left)) = plan(object, sites, entry, flag) else {
         return (None, sites.to_vec());
     };
     let Some(sealed) = stubs.seal() else { return (None, sites.to_vec()) };
@@ -112,14 +118,14 @@ pub(crate) fn apply(object: &Object, sites: &[Site], entry: u64) -> (Option<Seal
 type Plan<'a> = (Stubs, Vec<(&'a Site, [u8; 5])>, Vec<Site>);
 
 /// Writes the stubs; says which jump goes where, and which sites have none.
-fn plan<'a>(object: &Object, sites: &'a [Site], entry: u64) -> Option<Plan<'a>> {
-    let room: u64 = sites.iter().map(|site| 160 + 16 * site.body.len() as u64).sum();
+fn plan<'a>(object: &Object, sites: &'a [Site], entry: u64, flag: Option<u64>) -> Option<Plan<'a>> {
+    let room: u64 = sites.iter().map(|site| 192 + 16 * site.body.len() as u64).sum();
     let mut stubs = Stubs::near(object, room)?;
     let (mut edits, mut left) = (Vec::new(), Vec::new());
     for site in sites {
         // An instruction across two pages would not change at once.
         let in_page = site.at() % PAGE + JUMP_LEN <= PAGE;
-        let jump = stub::site(site, stubs.next(), entry)
+        let jump = stub::site(site, stubs.next(), entry, flag)
             .filter(|_| in_page)
             .and_then(|code| stubs.push(&code))
             .and_then(|stub| stub::jump(site.at(), stub));

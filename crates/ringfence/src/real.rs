@@ -17,8 +17,8 @@ impl Missing for c_int {
     }
 }
 
-impl Missing for *mut c_void {
-    fn missing() -> *mut c_void {
+impl<T> Missing for *mut T {
+    fn missing() -> *mut T {
         std::ptr::null_mut()
     }
 }
@@ -95,6 +95,11 @@ macro_rules! functions {
 
 functions! {
     close(fd: c_int) -> c_int;
+    fclose(stream: *mut libc::FILE) -> c_int;
+    pclose(stream: *mut libc::FILE) -> c_int;
+    freopen(path: *const c_char, mode: *const c_char, stream: *mut libc::FILE) -> *mut libc::FILE;
+    freopen64(path: *const c_char, mode: *const c_char, stream: *mut libc::FILE) -> *mut libc::FILE;
+    closedir(stream: *mut libc::DIR) -> c_int;
     dup(fd: c_int) -> c_int;
     dup2(old: c_int, new: c_int) -> c_int;
     dup3(old: c_int, new: c_int, flags: c_int) -> c_int;

@@ -13,9 +13,9 @@
 use crate::config::{self, Log};
 use crate::objects::Object;
 use crate::patch::Stubs;
-use crate::scan::NUMBERS;
+use crate::scan::{CLOSING, NUMBERS};
 use crate::signal::SigInfo;
-use crate::{entry, filter, raw, stub};
+use crate::{backend, entry, filter, raw, stub};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
@@ -47,6 +47,8 @@ struct Table {
     ranges: Vec<(u64, u64)>,
     /// Ordered by `back`.
     passes: Vec<Pass>,
+    /// Calls that close descriptors are led to us too, where they are dispatched.
+    closes: bool,
 }
 
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(std::ptr::null_mut());
@@ -74,9 +76,16 @@ pub(crate) struct Request<'a> {
     pub(crate) calls: Vec<u64>,
     /// Addresses of all `0f 05` bytes of the object, the above included.
     pub(crate) all: Vec<u64>,
+    /// Calls that close descriptors are to be led to us too.
+    pub(crate) closes: bool,
 }
 
 impl Request<'_> {
+    /// Whether a call at this address is trapped too, if the range is dispatched.
+    pub(crate) fn spans(&self, call: u64) -> bool {
+        self.span().is_some_and(|(first, last)| (first..=last).contains(&(call + 2)))
+    }
+
     /// The return addresses of the first and the last.
     fn span(&self) -> Option<(u64, u64)> {
         Some((self.calls.iter().min()? + 2, self.calls.iter().max()? + 2))
@@ -125,6 +134,7 @@ fn install_dispatch(request: &Request<'_>, first: u64, last: u64) -> Result<(), 
     publish(|table| {
         table.ranges.push((first, last));
         table.passes.extend(passes);
+        table.closes = request.closes;
     });
     DISPATCHED[0].store(first, Release);
     DISPATCHED[1].store(last - first + 1, Release);
@@ -231,7 +241,13 @@ pub(crate) fn on_sigsys(info: &SigInfo, frame: &mut libc::ucontext_t) -> bool {
         return false;
     }
     let registers = &mut frame.uc_mcontext.gregs;
-    if NUMBERS.contains(&number) {
+    let closes = || {
+        table.closes
+            && info.code == SYS_USER_DISPATCH
+            && CLOSING.contains(&number)
+            && backend::any_ring()
+    };
+    if NUMBERS.contains(&number) || closes() {
         registers[libc::REG_RAX as usize] = i64::from(number);
         registers[libc::REG_RCX as usize] = back as i64;
         registers[libc::REG_RIP as usize] = entry::address() as i64;

@@ -121,6 +121,11 @@ impl Drop for Inside {
     }
 }
 
+/// Whether the thread runs the engine.
+pub(crate) fn is_inside() -> bool {
+    thread::current().inside.load(Relaxed) != 0
+}
+
 /// Whether the call of a hook is the program's, and not the engine's own or that of a child of
 /// vfork, whose memory is its parent's.
 #[inline]

@@ -5,10 +5,11 @@
 //! alone while its visits go on, and looks again after a grace. Once it has taken a ring over it
 //! sleeps in that ring's epoll set, until a thread of the program waits there itself.
 
+use crate::locks;
 use crate::ring::Ring;
 use crate::wait::Role;
 use ringfence_abi::{IORING_SETUP_TASKRUN_FLAG, Result};
-use ringfence_host::sync::{Arc, AtomicBool, AtomicI32, Mutex, Ordering};
+use ringfence_host::sync::{Arc, AtomicBool, AtomicI32, Mutex, Ordering, mutex};
 use ringfence_host::{Clock, Event, Host, calls};
 
 /// How long a ring may lie without a visitor before it is taken over, nanoseconds.
@@ -34,7 +35,7 @@ struct Charge<H: Host> {
 /// The attendant.
 pub(crate) struct Attendant<H: Host> {
     host: H,
-    charges: Mutex<Vec<Charge<H>>>,
+    charges: Mutex<H, Vec<Charge<H>>>,
     /// Its epoll set, -1 before it runs.
     epfd: AtomicI32,
     waker: AtomicI32,
@@ -45,9 +46,10 @@ pub(crate) struct Attendant<H: Host> {
 
 impl<H: Host> Attendant<H> {
     pub(crate) fn new(host: H) -> Self {
+        let charges = mutex(&host, &locks::CHARGES, Vec::new());
         Attendant {
             host,
-            charges: Mutex::new(Vec::new()),
+            charges,
             epfd: AtomicI32::new(-1),
             waker: AtomicI32::new(-1),
             running: AtomicBool::new(false),

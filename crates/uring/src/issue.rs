@@ -75,7 +75,12 @@ impl<H: Host> Ring<H> {
         if req.force_async && punts && !req.polled {
             return Outcome::Work;
         }
-        (def.issue)(req, &mut Cx { ring: self, sub })
+        match req.credentials.clone() {
+            None => (def.issue)(req, &mut Cx { ring: self, sub }),
+            Some(credentials) => credentials
+                .during(&self.host, || (def.issue)(req, &mut Cx { ring: self, sub }))
+                .unwrap_or_else(|errno| Outcome::Done(errno.as_result())),
+        }
     }
 
     /// Completes a request that was tried, or parks it.
@@ -85,6 +90,8 @@ impl<H: Host> Ring<H> {
             Outcome::Wait(events) => self.park_ready(sub, req, events, true),
             Outcome::WaitUntried(events) => self.park_ready(sub, req, events, false),
             Outcome::Work => self.park_work(sub, req),
+            Outcome::Device => self.park_direct(sub, req),
+            Outcome::Block => self.park_blocked(sub, req),
             Outcome::Timer(deadline) => self.park_timer(sub, req, deadline),
         }
     }
@@ -106,6 +113,7 @@ impl<H: Host> Ring<H> {
         sub.jobs.push(Arc::clone(&job));
         let (user_data, fd, opcode, fixed) = entry;
         let parked = Parked { user_data, fd, opcode, fixed, waits: Waits::Work { job } };
+        sub.at_workers += 1;
         let inserted = sub.parked.insert(parked);
         debug_assert_eq!(inserted, key);
         if let Some(timeout) = timeout {
@@ -147,6 +155,9 @@ impl<H: Host> Ring<H> {
         if !skip {
             let cqe = Cqe { user_data: req.sqe.user_data, res, flags: req.cqe_flags };
             sub.batch.push(Entry { cqe, big: req.big_cqe, wide: req.wide });
+        }
+        if crate::ops::zero_copy::is_notified(&req) {
+            sub.batch.push(crate::ops::zero_copy::notification(&req));
         }
         if !sub.submitting || req.has(IOSQE_ASYNC) {
             sub.after.is_async = true;

@@ -24,11 +24,15 @@
 //! assert_eq!(engine.enter(fd, 0, 0, IORING_ENTER_GETEVENTS, 0, 8), Ok(0));
 //! ```
 
+pub mod aio;
 mod attend;
+mod blocked;
 mod cancel;
 mod cq;
+mod direct;
 mod drain;
 mod engine;
+mod historic;
 mod issue;
 mod kbuf;
 mod kind;
@@ -39,9 +43,12 @@ mod ops;
 mod parked;
 mod patience;
 mod poll;
+mod pollers;
 mod register;
 mod request;
 mod ring;
+mod ring_fds;
+mod same_file;
 mod setup;
 mod sqpoll;
 mod submit;
@@ -49,7 +56,9 @@ mod timeout;
 mod wait;
 mod work;
 
-pub use engine::{Engine, Stats};
+pub use aio::{Aio, Recent};
+pub use engine::{Engine, Limits, Stats};
+pub use locks::LOCK_CLASSES;
 pub use opdef::{Support, support};
 pub use ring::Ring;
 pub use setup::FEATURES;

@@ -4,13 +4,15 @@
 //! idle, and ends after five idle seconds, so that none exists while nothing blocks. Work on
 //! files and paths is bounded, as in the kernel; work that may wait for long is not.
 
+use crate::blocked::{Blocked, Wait};
+use crate::locks;
 use crate::opdef::{Table as Ops, UNBOUNDED};
 use crate::parked::Key;
-use crate::request::Req;
+use crate::request::{FileRef, OwnedFile, Req};
 use crate::ring::Ring;
 use ringfence_abi::Op;
-use ringfence_host::sync::{Arc, AtomicU32, Mutex, Ordering, futex_wait, futex_wake};
-use ringfence_host::{Clock, Host};
+use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering, mutex};
+use ringfence_host::{Clock, Host, Point};
 use std::collections::VecDeque;
 
 /// How long a thread stays idle before it ends, nanoseconds.
@@ -20,12 +22,44 @@ const IDLE_NS: u64 = 5_000_000_000;
 const BOUNDED_MAX: u32 = 64;
 const UNBOUNDED_MAX: u32 = 4096;
 
+/// What a thread has done for a ring whose owner alone may post.
+pub(crate) enum Finished<H: Host> {
+    /// A worker's call, and its result.
+    Work(Key, Req<H>, i32),
+    /// A wait, and what ended it.
+    Wait(Key, Arc<Wait>, i32),
+}
+
+/// What a thread does next.
+enum Task<H: Host> {
+    Job(Arc<Job<H>>),
+    Wait(Arc<Blocked<H>>),
+}
+
+impl<H: Host> Task<H> {
+    /// Does it; whether it was bounded work, and whether a wait.
+    fn run(self) -> (bool, bool) {
+        match self {
+            Task::Job(job) => {
+                job.run();
+                (!job.unbounded, false)
+            }
+            Task::Wait(wait) => {
+                wait.run();
+                (false, true)
+            }
+        }
+    }
+}
+
 /// A request at a worker. Until a worker takes it, it can be cancelled.
 pub(crate) struct Job<H: Host> {
     ring: Arc<Ring<H>>,
     key: Key,
     unbounded: bool,
-    state: Mutex<JobState<H>>,
+    /// The worker that took it is at its call, or beyond.
+    entered: AtomicBool,
+    state: Mutex<H, JobState<H>>,
 }
 
 struct JobState<H: Host> {
@@ -36,32 +70,91 @@ struct JobState<H: Host> {
 impl<H: Host> Job<H> {
     pub(crate) fn new(ring: &Arc<Ring<H>>, key: Key, req: Req<H>) -> Arc<Self> {
         let unbounded = Ops::<H>::get(req.sqe.opcode).is_some_and(|def| def.has(UNBOUNDED));
-        let state = Mutex::new(JobState { req: Some(req), link_timeout: None });
-        Arc::new(Job { ring: Arc::clone(ring), key, unbounded, state })
+        let state = JobState { req: Some(req), link_timeout: None };
+        let state = mutex(&ring.host, &locks::JOB, state);
+        Arc::new(Job {
+            ring: Arc::clone(ring),
+            key,
+            unbounded,
+            entered: AtomicBool::new(false),
+            state,
+        })
     }
 
     /// Takes the request; `None` once a worker, or a cancel, has.
     pub(crate) fn take(&self) -> Option<Req<H>> {
         let mut state = self.state.lock();
         let mut req = state.req.take()?;
+        self.ring.host.at(self.link_access(false, "take"));
         req.link_timeout = state.link_timeout;
         Some(req)
     }
 
-    /// The linked timeout that runs for it.
-    pub(crate) fn link_timeout(&self) -> Option<Key> {
-        self.state.lock().link_timeout
+    /// The program is about to close the descriptor `fd`. A request that names it keeps `kept`, if
+    /// no worker has taken it; one that a worker has taken is waited for until its call is made, for
+    /// then the kernel holds the file.
+    pub(crate) fn keep_file(&self, fd: i32, kept: &mut Option<Arc<OwnedFile<H>>>) {
+        {
+            let mut state = self.state.lock();
+            if let Some(req) = &mut state.req {
+                if matches!(req.file, FileRef::Plain(plain) if plain == fd) {
+                    if kept.is_none() {
+                        *kept = OwnedFile::dup(&self.ring.host, fd).ok();
+                    }
+                    if let Some(kept) = kept {
+                        req.file = FileRef::Owned(Arc::clone(kept));
+                    }
+                }
+                return;
+            }
+        }
+        while !self.entered.load(Ordering::Acquire) {
+            let _ = self.ring.host.syscall(libc::SYS_sched_yield, [0; 6]);
+        }
     }
 
+    /// The linked timeout that runs for it.
+    pub(crate) fn link_timeout(&self) -> Option<Key> {
+        let state = self.state.lock();
+        self.ring.host.at(self.link_access(false, "link_timeout"));
+        state.link_timeout
+    }
+
+    /// Changes the link to it; the caller holds the submission lock.
     pub(crate) fn set_link_timeout(&self, key: Key) {
-        self.state.lock().link_timeout = Some(key);
+        let mut state = self.state.lock();
+        self.ring.host.at(self.link_access(true, "set_link_timeout"));
+        state.link_timeout = Some(key);
+    }
+
+    /// Takes the link away.
+    pub(crate) fn clear_link(&self) -> Option<Key> {
+        self.state.lock().link_timeout.take()
+    }
+
+    /// An access to the link, for hosts that watch it.
+    #[inline(always)]
+    pub(crate) fn link_access(&self, writes: bool, by: &'static str) -> Point {
+        Point::Link { of: std::ptr::from_ref(self) as usize, writes, by }
     }
 
     /// Makes the blocking call and gives the result back to the ring.
     fn run(&self) {
         let Some(mut req) = self.take() else { return };
         let work = Ops::<H>::get(req.sqe.opcode).map(|def| def.work);
-        let res = work.map_or(-22, |work| work(&mut req, &self.ring.host));
+        let host = &self.ring.host;
+        host.at(Point::WorkerCall);
+        self.entered.store(true, Ordering::Release);
+        let res = match (work, req.credentials.clone()) {
+            (None, _) => ringfence_abi::Errno::EINVAL.as_result(),
+            (Some(work), None) => work(&mut req, host),
+            (Some(work), Some(credentials)) => credentials
+                .during(host, || work(&mut req, host))
+                .unwrap_or_else(|errno| errno.as_result()),
+        };
+        if H::BUGS.link_chain_race {
+            self.historic_free(&mut req, host);
+        }
         self.ring.work_done(self.key, req, res);
     }
 }
@@ -70,7 +163,7 @@ impl<H: Host> Ring<H> {
     /// A worker is done with a request.
     fn work_done(self: &Arc<Self>, key: Key, req: Req<H>, res: i32) {
         if self.is_deferred() && !self.dead.load(Ordering::Acquire) {
-            self.task_work.lock().push((key, req, res));
+            self.task_work.lock().push(Finished::Work(key, req, res));
             self.announce_task_work();
             return;
         }
@@ -88,6 +181,7 @@ impl<H: Host> Ring<H> {
         if let Some(entry) = sub.parked.remove(key)
             && let crate::parked::Waits::Work { job } = entry.waits
         {
+            sub.at_workers -= 1;
             // It may have been armed after the worker took the request.
             req.link_timeout = job.link_timeout();
         }
@@ -107,6 +201,9 @@ impl<H: Host> Ring<H> {
 struct PoolState<H: Host> {
     bounded: VecDeque<Arc<Job<H>>>,
     unbounded: VecDeque<Arc<Job<H>>>,
+    /// Waits, which need a thread each and count against no limit.
+    waits: VecDeque<Arc<Blocked<H>>>,
+    at_waits: u32,
     /// Threads alive and threads idle.
     threads: u32,
     idle: u32,
@@ -116,28 +213,34 @@ struct PoolState<H: Host> {
 }
 
 impl<H: Host> PoolState<H> {
-    /// The next job that its class's limit allows.
-    fn next(&mut self) -> Option<Arc<Job<H>>> {
+    /// The next wait, or job that its class's limit allows.
+    fn next(&mut self) -> Option<Task<H>> {
+        if let Some(wait) = self.waits.pop_front() {
+            self.at_waits += 1;
+            return Some(Task::Wait(wait));
+        }
         if self.at_bounded < self.limits[0]
             && let Some(job) = self.bounded.pop_front()
         {
             self.at_bounded += 1;
-            return Some(job);
+            return Some(Task::Job(job));
         }
-        self.unbounded.pop_front()
+        self.unbounded.pop_front().map(Task::Job)
     }
 
     fn wants_thread(&self) -> bool {
-        let waiting = self.bounded.len().min((self.limits[0] - self.at_bounded) as usize)
-            + self.unbounded.len();
-        waiting > self.idle as usize && self.threads < self.limits[0] + self.limits[1]
+        let bounded = self.limits[0].saturating_sub(self.at_bounded);
+        let jobs = self.bounded.len().min(bounded as usize) + self.unbounded.len();
+        let at_jobs = self.threads - self.at_waits;
+        let may_start = !self.waits.is_empty() || at_jobs < self.limits[0] + self.limits[1];
+        self.waits.len() + jobs > self.idle as usize && may_start
     }
 }
 
 /// The pool.
 pub(crate) struct Pool<H: Host> {
     host: H,
-    state: Mutex<PoolState<H>>,
+    state: Mutex<H, PoolState<H>>,
     /// Bumped for each queued job; idle threads sleep on it.
     bell: Arc<AtomicU32>,
 }
@@ -147,20 +250,24 @@ impl<H: Host> Pool<H> {
         let state = PoolState {
             bounded: VecDeque::new(),
             unbounded: VecDeque::new(),
+            waits: VecDeque::new(),
+            at_waits: 0,
             threads: 0,
             idle: 0,
             at_bounded: 0,
             limits: [BOUNDED_MAX, UNBOUNDED_MAX],
         };
-        Pool { host, state: Mutex::new(state), bell: Arc::new(AtomicU32::new(0)) }
+        let state = mutex(&host, &locks::POOL, state);
+        Pool { host, state, bell: Arc::new(AtomicU32::new(0)) }
     }
 
     /// Queues work, and starts threads for it as far as none is idle.
-    pub(crate) fn queue(self: &Arc<Self>, jobs: Vec<Arc<Job<H>>>) {
-        let count = jobs.len() as u32;
+    pub(crate) fn queue(self: &Arc<Self>, jobs: Vec<Arc<Job<H>>>, waits: &[Arc<Blocked<H>>]) {
+        let count = (jobs.len() + waits.len()) as u32;
         let mut start = 0;
         {
             let mut state = self.state.lock();
+            state.waits.extend(waits.iter().cloned());
             for job in jobs {
                 if job.unbounded {
                     state.unbounded.push_back(job)
@@ -176,7 +283,7 @@ impl<H: Host> Pool<H> {
             }
         }
         self.bell.fetch_add(1, Ordering::Release);
-        futex_wake(&self.bell, count);
+        self.host.futex_wake(&self.bell, count);
         for _ in 0..start {
             self.start_thread();
         }
@@ -187,12 +294,14 @@ impl<H: Host> Pool<H> {
         if self.host.spawn("ringfence/work", Box::new(move || pool.serve())).is_ok() {
             return;
         }
-        let alone = {
+        let (alone, waits) = {
             let mut state = self.state.lock();
             state.threads -= 1;
             state.idle -= 1;
-            state.threads == 0
+            let taken = state.waits.len().min(state.idle as usize);
+            (state.threads == 0, state.waits.split_off(taken))
         };
+        waits.iter().for_each(|wait| wait.refuse());
         // No thread can be had: the work is done here rather than never.
         if alone {
             while let Some(job) = self.take_for_caller() {
@@ -218,17 +327,16 @@ impl<H: Host> Pool<H> {
                 }
                 next
             };
-            if let Some(job) = next {
-                job.run();
+            if let Some(task) = next {
+                let (bounded, wait) = task.run();
                 let mut state = self.state.lock();
                 state.idle += 1;
-                if !job.unbounded {
-                    state.at_bounded -= 1;
-                }
+                state.at_bounded -= u32::from(bounded);
+                state.at_waits -= u32::from(wait);
                 continue;
             }
             let start = self.host.now(Clock::Monotonic);
-            futex_wait(&self.bell, seen, Some(IDLE_NS));
+            self.host.futex_wait(&self.bell, seen, Some(IDLE_NS));
             let slept = self.host.now(Clock::Monotonic).saturating_sub(start);
             if slept >= IDLE_NS && self.retire() {
                 return;
@@ -239,7 +347,7 @@ impl<H: Host> Pool<H> {
     /// Ends an idle thread, unless work has come.
     fn retire(&self) -> bool {
         let mut state = self.state.lock();
-        if !state.bounded.is_empty() || !state.unbounded.is_empty() {
+        if !state.bounded.is_empty() || !state.unbounded.is_empty() || !state.waits.is_empty() {
             return false;
         }
         state.threads -= 1;

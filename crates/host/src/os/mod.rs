@@ -2,11 +2,14 @@
 #![expect(unsafe_code, reason = "makes system calls")]
 
 mod ring_memory;
+mod thread_exit;
 mod vector;
 
+use crate::sync::{self, AtomicU32, LockClass, RawFutex};
 use crate::{Clock, Event, Host, RingMemory, fault, signal};
 use ringfence_abi::{Errno, Result};
 use std::cell::Cell;
+use std::sync::OnceLock;
 
 /// The operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,7 +69,33 @@ thread_local! {
     static THREAD_ID: Cell<u32> = const { Cell::new(0) };
 }
 
+/// A lock of the engine's is a word: its class is for hosts that look at it.
+const _: () = assert!(size_of::<sync::Mutex<Os, u32>>() == 8);
+
+/// Who knows whether kernel AIO may be tried under a seccomp filter.
+pub(crate) static AIO_PERMISSION: OnceLock<crate::kernel_aio::Permission> = OnceLock::new();
+
+/// Whether a seccomp filter is in force, which could kill for a call.
+fn is_filtered() -> bool {
+    syscall(libc::SYS_prctl, [libc::PR_GET_SECCOMP as u64, 0, 0, 0, 0, 0]) != Ok(0)
+}
+
 impl Host for Os {
+    type Lock = RawFutex;
+
+    #[inline]
+    fn new_lock(&self, _: &'static LockClass) -> RawFutex {
+        <RawFutex as lock_api::RawMutex>::INIT
+    }
+
+    fn futex_wait(&self, word: &AtomicU32, value: u32, timeout: Option<u64>) {
+        sync::futex_wait(word, value, timeout);
+    }
+
+    fn futex_wake(&self, word: &AtomicU32, count: u32) {
+        sync::futex_wake(word, count);
+    }
+
     #[inline]
     fn syscall(&self, number: i64, args: [u64; 6]) -> Result<u64> {
         syscall(number, args)
@@ -135,6 +164,10 @@ impl Host for Os {
         id
     }
 
+    fn at_thread_exit(&self, body: Box<dyn FnOnce() + Send>) {
+        thread_exit::push(body);
+    }
+
     fn cpus(&self) -> u32 {
         // SAFETY: a question to libc without pointers.
         unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.max(1) as u32
@@ -151,6 +184,12 @@ impl Host for Os {
 
     fn release_fd(&self) -> Option<i32> {
         ring_memory::release_fd()
+    }
+
+    fn allows_kernel_aio(&self) -> bool {
+        static ALLOWED: OnceLock<bool> = OnceLock::new();
+        let find_out = || AIO_PERMISSION.get().is_some_and(|find_out| find_out());
+        *ALLOWED.get_or_init(|| !is_filtered() || find_out())
     }
 
     fn private_fds(&self) -> Vec<i32> {

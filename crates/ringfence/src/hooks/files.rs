@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "stands before libc's functions")]
 
 use crate::window::{Inside, from_program};
-use crate::{backend, raw, real};
+use crate::{backend, process, raw, real};
 use libc::{c_int, c_uint, c_void, off_t, size_t};
 
 use super::readiness;
@@ -12,8 +12,13 @@ const IORING_OFF_CQ_RING: off_t = 0x800_0000;
 
 /// Whether hooks have anything to look at.
 #[inline]
-fn concerned() -> bool {
-    backend::any_ring() && from_program()
+pub(super) fn concerned() -> bool {
+    if !backend::any_ring() || !from_program() {
+        return false;
+    }
+    // A child that copies the process has no ring of ours.
+    process::notice_fork();
+    backend::any_ring()
 }
 
 /// `mmap`, whose mapping of a ring's CQ is one of its SQ.
@@ -36,7 +41,7 @@ pub unsafe extern "C-unwind" fn mmap(
     unsafe { real::mmap(at, len, prot, flags, fd, if ring { 0 } else { offset }) }
 }
 
-fn before_close(first: c_uint, last: c_uint) {
+pub(super) fn before_close(first: c_uint, last: c_uint) {
     let _inside = Inside::enter();
     readiness::forget(first, last);
     backend::before_close(first, last);
@@ -137,9 +142,17 @@ pub unsafe extern "C-unwind" fn fcntl64(fd: c_int, command: c_int, arg: usize) -
 /// # Safety
 /// As `close_range(2)`.
 pub unsafe extern "C-unwind" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
-    let args = |first: u32, last: u32| [first.into(), last.into(), flags as u64, 0, 0, 0];
-    if !concerned() || flags as u32 & libc::CLOSE_RANGE_CLOEXEC != 0 || first > last {
-        return raw::libc_result(raw::call(libc::SYS_close_range, args(first, last))) as c_int;
+    let concerned = concerned();
+    raw::libc_result(close_all(first, last, flags as u64, concerned)) as c_int
+}
+
+/// `close_range`, as the kernel answers it; if rings are concerned, all but the engine's own.
+fn close_all(first: u32, last: u32, flags: u64, concerned: bool) -> i64 {
+    let close = |first: u32, last: u32| {
+        raw::call(libc::SYS_close_range, [first.into(), last.into(), flags, 0, 0, 0])
+    };
+    if !concerned || flags as u32 & libc::CLOSE_RANGE_CLOEXEC != 0 || first > last {
+        return close(first, last);
     }
     before_close(first, last);
     let mut from = first;
@@ -148,17 +161,47 @@ pub unsafe extern "C-unwind" fn close_range(first: c_uint, last: c_uint, flags: 
             continue;
         }
         if private > from {
-            let result = raw::call(libc::SYS_close_range, args(from, private - 1));
+            let result = close(from, private - 1);
             if result < 0 {
-                return raw::libc_result(result) as c_int;
+                return result;
             }
         }
         from = private + 1;
     }
-    if from > last {
-        return 0;
+    if from > last { 0 } else { close(from, last) }
+}
+
+/// `close`, `dup2`, `dup3` or `close_range` by the program's own instruction; the kernel's answer.
+pub(crate) fn close_by_instruction(number: i64, args: [u64; 6]) -> i64 {
+    if crate::window::is_inside() {
+        // Only a handler that was installed without our knowledge runs inside the engine. The
+        // engine cannot be told now, so it must not rely on being told.
+        crate::init::distrust_closes();
     }
-    raw::libc_result(raw::call(libc::SYS_close_range, args(from, last))) as c_int
+    if !concerned() {
+        return raw::call(number, args);
+    }
+    let errno = raw::errno();
+    let (first, second) = (args[0] as u32, args[1] as u32);
+    let result = match number {
+        libc::SYS_close_range => close_all(first, second, args[2], true),
+        libc::SYS_close => {
+            before_close(first, first);
+            raw::call(number, args)
+        }
+        _ => {
+            if first != second {
+                before_close(second, second);
+            }
+            let result = raw::call(number, args);
+            if result >= 0 && first != second {
+                after_dup(first as i32, second as i32);
+            }
+            result
+        }
+    };
+    raw::set_errno(errno);
+    result
 }
 
 /// `closefrom`.

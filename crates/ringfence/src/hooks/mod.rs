@@ -6,16 +6,20 @@
 mod calls;
 mod exec;
 mod files;
+mod libaio;
 mod readiness;
 mod signals;
+mod streams;
 mod threads;
 
 pub use crate::process::vfork;
 pub use calls::*;
 pub use exec::*;
 pub use files::*;
+pub use libaio::*;
 pub use readiness::*;
 pub use signals::*;
+pub use streams::*;
 pub use threads::*;
 
 /// Calls the macro `$then` with every replacement, as `name => function`: the preload exports them
@@ -29,9 +33,20 @@ macro_rules! for_each_replacement {
             io_uring_enter => $crate::hooks::io_uring_enter,
             io_uring_enter2 => $crate::hooks::io_uring_enter2,
             io_uring_register => $crate::hooks::io_uring_register,
+            io_setup => $crate::hooks::io_setup,
+            io_destroy => $crate::hooks::io_destroy,
+            io_submit => $crate::hooks::io_submit,
+            io_cancel => $crate::hooks::io_cancel,
+            io_getevents => $crate::hooks::io_getevents,
+            io_pgetevents => $crate::hooks::io_pgetevents,
             mmap => $crate::hooks::mmap,
             mmap64 => $crate::hooks::mmap,
             close => $crate::hooks::close,
+            fclose => $crate::hooks::fclose,
+            pclose => $crate::hooks::pclose,
+            freopen => $crate::hooks::freopen,
+            freopen64 => $crate::hooks::freopen64,
+            closedir => $crate::hooks::closedir,
             dup => $crate::hooks::dup,
             dup2 => $crate::hooks::dup2,
             dup3 => $crate::hooks::dup3,

@@ -1,6 +1,6 @@
-//! Finds call sites of io_uring's system calls in machine code.
+//! Finds call sites of the system calls of io_uring and Linux AIO in machine code.
 //!
-//! A site is *certain* if it is `mov eax, 425..=427` followed by straight-line code up to a
+//! A site is *certain* if it is `mov eax, NUMBER` followed by straight-line code up to a
 //! `syscall`. Compilers put argument loads between the two, and sometimes a direct jump to a shared
 //! `syscall`; both are followed. The jump then takes the place of the load alone.
 //!
@@ -8,6 +8,9 @@
 //! loaded before a loop), the jump takes the place of the last instructions before the `syscall`,
 //! and the number is looked at in each call. That needs five bytes into whose middle nothing
 //! branches. Where they are missing the call is a *suspect*, and only a trap can tell.
+//!
+//! Calls that close or replace descriptors are found in the same way, so that the engine hears of
+//! them: by the load of their number, where a function is known, for 3 is a number like any other.
 //!
 //! Safe code over bytes: memory is read by `objects`, written by `patch`.
 
@@ -19,11 +22,12 @@ use iced_x86::{
 };
 use memchr::memmem;
 
-/// The numbers of `io_uring_setup`, `io_uring_enter` and `io_uring_register`.
-pub(crate) const NUMBERS: std::ops::RangeInclusive<u32> = 425..=427;
+/// The calls that are served: `io_setup`, `io_destroy`, `io_getevents`, `io_submit`, `io_cancel`;
+/// `io_pgetevents`; `io_uring_setup`, `io_uring_enter` and `io_uring_register`.
+pub(crate) const NUMBERS: [u32; 9] = [206, 207, 208, 209, 210, 333, 425, 426, 427];
 
 /// `close`, `dup2`, `dup3`, `close_range`.
-const CLOSING: [u32; 4] = [3, 33, 292, 436];
+pub(crate) const CLOSING: [u32; 4] = [3, 33, 292, 436];
 
 /// How many instructions may stand between the number and the call.
 const BODY_MAX: usize = 48;
@@ -51,8 +55,19 @@ pub(crate) struct Site {
     pub(crate) body: Vec<Instruction>,
     /// Address of the `syscall`.
     pub(crate) call: u64,
-    /// Whether the number is io_uring's for certain, or has to be looked at in each call.
-    pub(crate) certain: bool,
+    /// What is known of the number.
+    pub(crate) number: Number,
+}
+
+/// Which system call a site makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Number {
+    /// One of [`NUMBERS`], for certain.
+    Ring,
+    /// One that closes or replaces descriptors, for certain.
+    Closing,
+    /// It has to be looked at in each call.
+    Unknown,
 }
 
 impl Site {
@@ -71,7 +86,7 @@ pub(crate) struct Found {
     pub(crate) suspects: Vec<u64>,
     /// Addresses of all `0f 05` bytes, whether they are instructions or parts of some.
     pub(crate) calls: Vec<u64>,
-    /// Descriptors may be closed or replaced without libc's knowledge.
+    /// A call that closes or replaces descriptors can be neither led away nor told apart.
     pub(crate) closes: bool,
 }
 
@@ -102,11 +117,22 @@ pub(crate) fn scan(code: &[u8], base: u64, function: &dyn Fn(u64) -> Option<(u64
             continue;
         }
         let Some(line) = finder.line(call) else { continue };
-        if let Some(number) = finder.other_number(&line, call) {
-            found.closes |= CLOSING.contains(&number);
+        let constant = finder.constant_numbers(&line, call);
+        if !constant.is_empty() {
+            let closing = constant.into_iter().filter(|site| site.number == Number::Closing);
+            for site in closing {
+                if line.certain {
+                    found.sites.push(site);
+                } else {
+                    found.closes = true;
+                }
+            }
             continue;
         }
-        found.closes = true;
+        let kept = finder.kept_number(&line);
+        if kept.is_some_and(|number| !CLOSING.contains(&number)) {
+            continue;
+        }
         match before(&line) {
             Some(site)
                 if line.certain
@@ -115,6 +141,7 @@ pub(crate) fn scan(code: &[u8], base: u64, function: &dyn Fn(u64) -> Option<(u64
             {
                 late.push(site);
             }
+            _ if kept.is_some() => found.closes = true,
             _ => found.suspects.push(call),
         }
     }
@@ -146,23 +173,38 @@ fn before(line: &Line) -> Option<Site> {
         step.flow_control() == FlowControl::Next
             && !matches!(step.mnemonic(), Mnemonic::Nop | Mnemonic::Endbr64 | Mnemonic::Syscall)
     };
-    body.iter().all(plain).then_some(Site { body, call: line.end, certain: false })
+    body.iter().all(plain).then_some(Site { body, call: line.end, number: Number::Unknown })
 }
 
-/// Addresses at which a number of io_uring seems to be loaded into eax.
-fn number_loads(code: &[u8], base: u64) -> impl Iterator<Item = u64> + '_ {
-    memmem::find_iter(code, &[0x01, 0x00, 0x00]).filter_map(move |tail| {
-        let low = tail.checked_sub(1)?;
-        if !NUMBERS.contains(&(0x100 + u32::from(code[low]))) {
+/// Addresses at which a number of ours seems to be loaded into eax.
+fn number_loads(code: &[u8], base: u64) -> Vec<u64> {
+    // Numbers of the same upper bytes are looked for at once, by these.
+    let high = memmem::find_iter(code, &[0x01, 0x00, 0x00]).filter_map(|tail| tail.checked_sub(1));
+    let small = NUMBERS.iter().filter(|number| **number < 0x100);
+    let low = small.flat_map(|&number| {
+        let forms: [&[u8]; 2] =
+            [&[0xb8, number as u8, 0, 0, 0], &[0xc7, 0xc0, number as u8, 0, 0, 0]];
+        forms
+            .into_iter()
+            .flat_map(|form| {
+                memmem::find_iter(code, form).map(|at| at + form.len() - 4).collect::<Vec<_>>()
+            })
+            .collect::<Vec<_>>()
+    });
+    let load = |at: usize| {
+        let number = code.get(at..at + 4)?;
+        let number = u32::from_le_bytes([number[0], number[1], number[2], number[3]]);
+        if !NUMBERS.contains(&number) {
             return None;
         }
-        let before = |n: usize| low.checked_sub(n).map(|at| code[at]);
+        let before = |n: usize| at.checked_sub(n).map(|at| code[at]);
         match (before(3), before(2), before(1)) {
-            (Some(0x48), Some(0xc7), Some(0xc0)) => Some(base + low as u64 - 3),
-            (_, _, Some(0xb8)) => Some(base + low as u64 - 1),
+            (Some(0x48), Some(0xc7), Some(0xc0)) => Some(base + at as u64 - 3),
+            (_, _, Some(0xb8)) => Some(base + at as u64 - 1),
             _ => None,
         }
-    })
+    };
+    high.chain(low).filter_map(load).collect()
 }
 
 /// What decodes code.
@@ -231,7 +273,14 @@ impl Finder<'_> {
             }
             let next = decoder.decode();
             match next.code() {
-                Code::Syscall => return Some(Site { body, call: next.ip(), certain: true }),
+                Code::Syscall => {
+                    let number = if CLOSING.contains(&loaded_number(&load)) {
+                        Number::Closing
+                    } else {
+                        Number::Ring
+                    };
+                    return Some(Site { body, call: next.ip(), number });
+                }
                 Code::Jmp_rel8_64 | Code::Jmp_rel32_64 => {
                     decoder = self.decoder(next.near_branch_target())?;
                 }
@@ -244,20 +293,17 @@ impl Finder<'_> {
         None
     }
 
-    /// The number of a call, if it is a constant that is not io_uring's.
-    fn other_number(&mut self, line: &Line, call: u64) -> Option<u32> {
+    /// The ways to a call on which its number is a constant, and not io_uring's.
+    fn constant_numbers(&mut self, line: &Line, call: u64) -> Vec<Site> {
         let near = line.steps.iter().rev().take_while(|step| call - step.ip() <= REACH);
-        let loads: Vec<Instruction> = near.filter(|step| loads_number(step)).copied().collect();
-        let constant = loads.iter().find_map(|load| {
-            let number = if load.op1_kind() == OpKind::Register { 0 } else { load.immediate32() };
-            let other = !NUMBERS.contains(&number);
-            (other && self.follow(load.ip()).is_some_and(|site| site.call == call))
-                .then_some(number)
-        });
-        constant.or_else(|| self.kept_number(line))
+        let other =
+            |step: &&Instruction| loads_number(step) && !NUMBERS.contains(&loaded_number(step));
+        let loads: Vec<Instruction> = near.filter(other).copied().collect();
+        let ways = loads.iter().filter_map(|load| self.follow(load.ip()));
+        ways.filter(|site| site.call == call).collect()
     }
 
-    /// The same of one that the compiler keeps in a register, to make the same call at several
+    /// The number, not io_uring's, that the compiler keeps in a register, to make the same call at several
     /// places: loaded with a constant before, and nowhere in the function with one of io_uring's.
     fn kept_number(&mut self, line: &Line) -> Option<u32> {
         let info = &mut self.info;
@@ -288,6 +334,11 @@ fn loads_number(load: &Instruction) -> bool {
         || matches!(load.code(), Code::Xor_r32_rm32 | Code::Xor_rm32_r32)
             && load.op0_register() == Register::EAX
             && load.op1_register() == Register::EAX
+}
+
+/// The number that such an instruction loads.
+fn loaded_number(load: &Instruction) -> u32 {
+    if load.op1_kind() == OpKind::Register { 0 } else { load.immediate32() }
 }
 
 /// Whether an instruction changes a register, given in its full width.

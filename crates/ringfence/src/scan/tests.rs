@@ -33,7 +33,7 @@ fn one(code: &[u8]) -> Site {
 fn contiguous_form() {
     let site = one(&[0xb8, 0xaa, 0x01, 0, 0, 0x0f, 0x05]);
     assert_eq!((site.at(), number(&site)), (BASE + 128, 426));
-    assert_eq!((site.call, site.body.len(), site.certain), (site.at() + 5, 1, true));
+    assert_eq!((site.call, site.body.len(), site.number), (site.at() + 5, 1, Number::Ring));
 }
 
 #[test]
@@ -68,14 +68,14 @@ fn another_register_is_no_site() {
 fn a_number_that_changes_is_looked_at_in_each_call() {
     // mov eax, 426; add eax, ecx; syscall
     let site = one(&[0xb8, 0xaa, 1, 0, 0, 0x01, 0xc8, 0x0f, 0x05]);
-    assert_eq!((site.certain, site.at(), site.body.len()), (false, BASE + 128, 2));
+    assert_eq!((site.number, site.at(), site.body.len()), (Number::Unknown, BASE + 128, 2));
 }
 
 #[test]
 fn a_number_in_a_register_is_looked_at_in_each_call() {
     // cmove r10d, eax; mov eax, r15d; syscall
     let site = one(&[0x44, 0x0f, 0x44, 0xd0, 0x44, 0x89, 0xf8, 0x0f, 0x05]);
-    assert_eq!((site.certain, site.at(), site.body.len()), (false, BASE + 128, 2));
+    assert_eq!((site.number, site.at(), site.body.len()), (Number::Unknown, BASE + 128, 2));
 }
 
 #[test]
@@ -87,7 +87,10 @@ fn another_number_kept_in_a_register_is_left_alone() {
     assert!(found.sites.is_empty() && found.suspects.is_empty(), "{found:x?}");
     let mut ours = other;
     ours[2..4].copy_from_slice(&[0xaa, 1]);
-    assert!(!one(&ours).certain);
+    assert_eq!(one(&ours).number, Number::Unknown);
+    // close is looked at too.
+    ours[2..4].copy_from_slice(&[3, 0]);
+    assert_eq!(one(&ours).number, Number::Unknown);
 }
 
 #[test]
@@ -117,7 +120,7 @@ fn a_function_too_short_for_a_jump_is_a_suspect() {
 fn another_register_is_no_known_number() {
     // mov rax, rdi; xor r8d, r8d; syscall
     let site = one(&[0x48, 0x89, 0xf8, 0x45, 0x31, 0xc0, 0x0f, 0x05]);
-    assert!(!site.certain);
+    assert_eq!(site.number, Number::Unknown);
 }
 
 #[test]
@@ -145,4 +148,30 @@ fn where_no_function_is_known_only_certain_sites_are_taken() {
     assert_eq!((found.sites.len(), found.suspects), (0, vec![at + 7]));
     let (bytes, _) = padded(&[0xb8, 0xaa, 0x01, 0, 0, 0x0f, 0x05]);
     assert_eq!(scan(&bytes, BASE, &nowhere).sites.len(), 1);
+}
+
+#[test]
+fn calls_that_close_are_sites_where_a_function_is_known() {
+    // mov eax, 3; mov edi, ebx; syscall
+    let close = [0xb8, 3, 0, 0, 0, 0x89, 0xdf, 0x0f, 0x05];
+    let site = one(&close);
+    assert_eq!((site.number, site.at(), site.call), (Number::Closing, BASE + 128, BASE + 135));
+    for other in [33u32, 292, 436] {
+        let mut code = close;
+        code[1..5].copy_from_slice(&other.to_le_bytes());
+        assert_eq!(one(&code).number, Number::Closing);
+    }
+    let (bytes, _) = padded(&close);
+    let found = scan(&bytes, BASE, &|_| None);
+    assert!(found.sites.is_empty() && found.suspects.is_empty() && found.closes, "{found:x?}");
+}
+
+#[test]
+fn each_way_to_a_shared_call_is_a_site() {
+    // mov eax, 3; jmp +5; mov eax, 33; syscall
+    let (bytes, _) = padded(&[0xb8, 3, 0, 0, 0, 0xeb, 5, 0xb8, 33, 0, 0, 0, 0x0f, 0x05]);
+    let found = scan(&bytes, BASE, &whole);
+    let mut numbers: Vec<u32> = found.sites.iter().map(number).collect();
+    numbers.sort_unstable();
+    assert_eq!((numbers, found.closes), (vec![3, 33], false));
 }
