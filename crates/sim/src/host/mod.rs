@@ -137,13 +137,13 @@ impl Host for SimHost {
     }
 
     fn at(&self, point: Point) {
-        let label = match point {
-            Point::WorkerCall => "worker's call",
-            Point::Return => "return",
-            // For oracles: see the hosts around this one.
-            _ => return,
-        };
-        thread::point(label);
+        match point {
+            Point::WorkerCall => thread::point("worker's call"),
+            Point::Return => thread::point("return"),
+            Point::Link { by, .. } => thread::point(by),
+            // Marks for a validator, at which nothing happens that another thread could see.
+            _ => {}
+        }
         if point == Point::WorkerCall && current().is_some() {
             // A worker is there because its call may take long.
             thread::sleep(1000 * thread::draw(50));
