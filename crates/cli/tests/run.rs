@@ -56,7 +56,8 @@ fn refusal(command: &mut Command, code: i32) -> String {
 fn the_program_gets_the_preload_every_setting_and_nothing_is_said() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = ringfence_run(directory.path());
-    command.args(["--backend=user", "--tier=patch", "--log=debug", "--stats", "--", "env"]);
+    command.args(["--backend=user", "--aio=user", "--tier=patch"]);
+    command.args(["--log=debug", "--stats", "--", "env"]);
     let Output { status, stdout, stderr } = command.output().unwrap();
     assert!(status.success());
     assert_eq!(String::from_utf8(stderr).unwrap(), "");
@@ -65,6 +66,7 @@ fn the_program_gets_the_preload_every_setting_and_nothing_is_said() {
     let expected = [
         format!("LD_PRELOAD={}", library.display()),
         "RINGFENCE_BACKEND=user".to_owned(),
+        "RINGFENCE_AIO=user".to_owned(),
         "RINGFENCE_TIER=patch".to_owned(),
         "RINGFENCE_LOG=debug".to_owned(),
         "RINGFENCE_STATS=1".to_owned(),
