@@ -1,17 +1,20 @@
-//! Real io_uring programs, run where io_uring is refused, with ringfence and without.
+//! Real programs that use io_uring or Linux AIO, run where both are refused, with ringfence and
+//! without.
 //!
 //! The programs come from the distribution and are fetched and built when first needed; none is
 //! kept in this tree. Each runs in a seccomp refusal, so that nothing can fall through to the
-//! kernel's io_uring unseen.
+//! kernel's own unseen.
 
 mod apt;
 mod expected;
 mod host;
 mod launch;
+mod libaio;
 mod liburing;
 mod place;
 mod programs;
 mod runner;
+mod suite;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -27,7 +30,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run liburing's own test programs and compare with the expected results
-    Liburing(liburing::Args),
+    Liburing(suite::Args),
+    /// Run libaio's own test programs and compare with the expected results
+    Libaio(suite::Args),
     /// Run fio, qemu and other programs of the distribution that use io_uring
     Programs(programs::Args),
     /// Become a program that is refused io_uring, as in a container
@@ -36,7 +41,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Liburing(args) => liburing::run(&args),
+        Command::Liburing(args) => suite::run(&liburing::SUITE, &args),
+        Command::Libaio(args) => suite::run(&libaio::SUITE, &args),
         Command::Programs(args) => programs::run(&args),
         Command::Launch(args) => launch::run(args),
     };
