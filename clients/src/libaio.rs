@@ -4,26 +4,25 @@
 //! Left out are the two cases that need a file system mounted from an image.
 
 use crate::apt::{Source, must};
-use crate::suite::Suite;
+use crate::suite::{Release, Suite};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-pub(crate) const SUITE: Suite = Suite {
-    source: Source {
-        name: "libaio",
-        version: "0.3.113-4",
-        release: "bookworm",
-        directory: "libaio-0.3.113",
-    },
-    expected: "libaio-0.3.113.toml",
-    skipped: 3,
-    build,
-    programs,
-    command,
+pub(crate) const SUITE: Suite = Suite { name: "libaio", skipped: 3, find, build, command };
+
+const SOURCE: Source = Source {
+    name: "libaio",
+    version: "0.3.113-4",
+    release: "bookworm",
+    directory: "libaio-0.3.113",
 };
+
+fn find(workshop: &Path) -> Result<Release> {
+    Ok(Release { version: "0.3.113".to_owned(), sources: SOURCE.unpacked(workshop)? })
+}
 
 /// Cases that mount a file system.
 const MOUNTING: [&str; 2] = ["8", "10"];
@@ -34,41 +33,41 @@ const LINKED: [(&str, &[&str]); 2] = [
     ("library", &["../src/libaio.so.1", "-Wl,-rpath,$ORIGIN/../../src"]),
 ];
 
-fn build(source: &Path) -> Result<()> {
+fn build(sources: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let mut make = Command::new("make");
-    must(make.args(["-s", "-C", "src"]).current_dir(source).stdout(Stdio::null()))?;
-    let library = source.join("src/libaio.so.1");
+    must(make.args(["-s", "-C", "src"]).current_dir(sources).stdout(Stdio::null()))?;
+    let library = sources.join("src/libaio.so.1");
     if !library.exists() {
         std::os::unix::fs::symlink("libaio.so.1.0.2", library)?;
     }
-    let harness = source.join("harness");
-    let programs = harness.join("programs");
-    std::fs::create_dir_all(&programs)?;
+    let harness = sources.join("harness");
+    let directory = harness.join("programs");
+    std::fs::create_dir_all(&directory)?;
+    let mut programs = BTreeMap::new();
     for entry in harness.join("cases").read_dir()? {
         let case = entry?.path();
-        let name = case.file_stem().context("a file without a name")?.to_string_lossy();
+        let number = case.file_stem().context("a file without a name")?.to_string_lossy();
         let is_case = case.extension().is_some_and(|extension| extension == "t");
-        if !is_case || MOUNTING.contains(&&*name) {
+        if !is_case || MOUNTING.contains(&&*number) {
             continue;
         }
         for (kind, libraries) in LINKED {
-            let mut cc = Command::new("cc");
-            cc.args(["-O2", "-w", "-I../src", &format!("-DTEST_NAME=\"cases/{name}.t\"")]);
-            cc.arg("-o").arg(programs.join(format!("{name}-{kind}"))).arg("main.c");
-            must(cc.args(libraries).arg("-lpthread").current_dir(&harness))?;
+            let name = format!("{number}-{kind}");
+            let program = directory.join(&name);
+            if !program.exists() {
+                compile(&harness, &number, libraries, &program)?;
+            }
+            programs.insert(name, program);
         }
     }
-    Ok(())
+    Ok(programs)
 }
 
-fn programs(source: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    let mut programs = BTreeMap::new();
-    for entry in source.join("harness/programs").read_dir()? {
-        let path = entry?.path();
-        let name = path.file_name().context("a file without a name")?;
-        programs.insert(name.to_string_lossy().into_owned(), path.clone());
-    }
-    Ok(programs)
+fn compile(harness: &Path, number: &str, libraries: &[&str], to: &Path) -> Result<()> {
+    let mut cc = Command::new("cc");
+    cc.args(["-O2", "-w", "-I../src", &format!("-DTEST_NAME=\"cases/{number}.t\"")]);
+    cc.arg("-o").arg(to).arg("main.c").args(libraries).arg("-lpthread");
+    must(cc.current_dir(harness))
 }
 
 /// The files that the cases work on, then the case.

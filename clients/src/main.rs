@@ -3,11 +3,12 @@
 //!
 //! The programs come from the distribution and are fetched and built when first needed; none is
 //! kept in this tree. Each runs in a seccomp refusal, so that nothing can fall through to the
-//! kernel's own unseen.
+//! kernel's io_uring unseen.
 
 mod apt;
 mod expected;
 mod host;
+mod io_uring_test;
 mod launch;
 mod libaio;
 mod liburing;
@@ -30,9 +31,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run liburing's own test programs and compare with the expected results
+    ///
+    /// RINGFENCE_LIBURING=DIRECTORY takes the sources of another release from there.
     Liburing(suite::Args),
     /// Run libaio's own test programs and compare with the expected results
     Libaio(suite::Args),
+    /// Run the io-uring crate's test program, which RINGFENCE_IO_URING_TEST names
+    IoUringTest(io_uring_test::Args),
     /// Run fio, qemu and other programs of the distribution that use io_uring
     Programs(programs::Args),
     /// Become a program that is refused io_uring, as in a container
@@ -43,6 +48,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Liburing(args) => suite::run(&liburing::SUITE, &args),
         Command::Libaio(args) => suite::run(&libaio::SUITE, &args),
+        Command::IoUringTest(args) => io_uring_test::run(&args),
         Command::Programs(args) => programs::run(&args),
         Command::Launch(args) => launch::run(args),
     };

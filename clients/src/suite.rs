@@ -1,6 +1,5 @@
-//! A library's own test programs: Debian's source package, built and run, never copied in.
+//! A library's own test programs, built and run, never copied in.
 
-use crate::apt::Source;
 use crate::expected::{Expected, Verdict};
 use crate::host::Host;
 use crate::place;
@@ -15,20 +14,26 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// The test programs of a library, as the distribution packages its sources.
+/// The test programs of a library.
 pub(crate) struct Suite {
-    /// Where they come from.
-    pub(crate) source: Source,
-    /// The file of expected results.
-    pub(crate) expected: &'static str,
+    /// The library.
+    pub(crate) name: &'static str,
     /// A test program's code for "cannot test this here".
     pub(crate) skipped: i32,
-    /// Builds the programs in the unpacked sources.
-    pub(crate) build: fn(&Path) -> Result<()>,
-    /// Names the programs that were built there, and their files.
-    pub(crate) programs: fn(&Path) -> Result<BTreeMap<String, PathBuf>>,
+    /// Finds the sources, or fetches them below the workshop.
+    pub(crate) find: fn(&Path) -> Result<Release>,
+    /// Builds the programs among the sources, as far as they are not yet; their names and files.
+    pub(crate) build: fn(&Path) -> Result<BTreeMap<String, PathBuf>>,
     /// The command that runs one, in an empty directory.
     pub(crate) command: fn(&Path) -> Vec<OsString>,
+}
+
+/// A release whose programs are run.
+pub(crate) struct Release {
+    /// As the library itself counts them, such as `2.3`.
+    pub(crate) version: String,
+    /// Where its sources stand.
+    pub(crate) sources: PathBuf,
 }
 
 /// Run a library's own test programs and compare with the expected results.
@@ -60,8 +65,10 @@ pub(crate) struct Args {
 /// Runs the programs; the exit code says whether all is as expected.
 pub(crate) fn run(suite: &Suite, args: &Args) -> Result<ExitCode> {
     let workshop = place::workshop()?;
-    let programs = select(suite, build(suite, &workshop)?, &args.programs)?;
-    let directory = workshop.join(format!("{}-run", suite.source.name));
+    let release = (suite.find)(&workshop)?;
+    eprintln!("clients: building {} {}", suite.name, release.version);
+    let programs = select(suite, (suite.build)(&release.sources)?, &args.programs)?;
+    let directory = workshop.join(format!("{}-run", suite.name));
     std::fs::create_dir_all(&directory)?;
     let ringfence = match args.on {
         Some(Host::Kernel | Host::Refused) => PathBuf::new(),
@@ -70,20 +77,8 @@ pub(crate) fn run(suite: &Suite, args: &Args) -> Result<ExitCode> {
     let runner = Runner { directory, ringfence, limit: Duration::from_secs(args.limit) };
     match args.on {
         Some(host) => observe(suite, &runner, host, &programs, args.jobs),
-        None => compare(suite, &runner, &programs, args),
+        None => compare(suite, &runner, &release, &programs, args),
     }
-}
-
-/// Fetches and builds the programs; their names and files.
-fn build(suite: &Suite, workshop: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    let source = suite.source.unpacked(workshop)?;
-    let built = source.join("built");
-    if !built.exists() {
-        eprintln!("clients: building {} {}", suite.source.name, suite.source.version);
-        (suite.build)(&source)?;
-        std::fs::write(&built, "")?;
-    }
-    (suite.programs)(&source)
 }
 
 /// The programs of those names, or all if none is named.
@@ -93,7 +88,7 @@ fn select(
     names: &[String],
 ) -> Result<BTreeMap<String, PathBuf>> {
     if let Some(unknown) = names.iter().find(|name| !all.contains_key(*name)) {
-        bail!("{unknown}: {} has no such test program", suite.source.name);
+        bail!("{unknown}: {} has no such test program", suite.name);
     }
     all.retain(|name, _| names.is_empty() || names.contains(name));
     Ok(all)
@@ -149,11 +144,12 @@ fn observe(
 fn compare(
     suite: &Suite,
     runner: &Runner,
+    release: &Release,
     programs: &BTreeMap<String, PathBuf>,
     args: &Args,
 ) -> Result<ExitCode> {
-    let file = suite.expected;
-    let mut expected = Expected::read(&place::own_file(file))?;
+    let file = format!("{}-{}.toml", suite.name, release.version);
+    let mut expected = Expected::read(&place::own_file(&file))?;
     // Most of those that are known to fail hang, and would take all the time there is.
     let hasty = Runner { limit: runner.limit / 6, ..runner.clone() };
     let results = for_each(programs, args.jobs, |name, path| {

@@ -3,6 +3,8 @@
 
 use crate::{Skip, Target};
 use ringfence_abi::*;
+use ringfence_host::Host;
+use ringfence_uring::{Engine, Recent};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -216,4 +218,23 @@ pub fn is_mapped(address: u64) -> bool {
         let number = |text: &str| u64::from_str_radix(text, 16).expect("an address");
         range.is_some_and(|(from, to)| (number(from)..number(to)).contains(&address))
     })
+}
+
+/// A system call of AIO by number, served by an engine.
+///
+/// # Errors
+/// Those of the call; `ENOSYS` for a number that is none of them.
+pub(crate) fn on_engine<H: Host>(engine: &Engine<H>, number: i64, args: [u64; 6]) -> Result<u64> {
+    let [id, a, b, c, d, e] = args;
+    let (aio, recent) = (engine.aio(), &mut Recent::default());
+    let bounds = [a as i64, b as i64];
+    match number {
+        libc::SYS_io_setup => aio.setup(id as u32, a).map(|()| 0),
+        libc::SYS_io_destroy => aio.destroy(id).map(|()| 0),
+        libc::SYS_io_submit => aio.submit(id, a as i64, b, recent).map(u64::from),
+        libc::SYS_io_cancel => aio.cancel(id, a, recent).map(u64::from),
+        libc::SYS_io_getevents => aio.getevents(id, bounds, c, d, recent).map(u64::from),
+        SYS_IO_PGETEVENTS => aio.pgetevents(id, bounds, c, d, e, recent).map(u64::from),
+        _ => Err(Errno::ENOSYS),
+    }
 }

@@ -1,17 +1,32 @@
-//! Our engine, called in this process, with what an interceptor does around it.
+//! Our engine, called in this process, with what an interceptor does around it. Its locks are
+//! validated: what the validator reports fails the test, see [`crate::locking`].
 
-use crate::aio::SYS_IO_PGETEVENTS;
 use crate::target::map_shared;
 use crate::{Native, Target};
-use ringfence_abi::{Errno, IORING_OFF_CQ_RING, IORING_OFF_SQ_RING, Result};
+use ringfence_abi::{IORING_OFF_CQ_RING, IORING_OFF_SQ_RING, Result};
+use ringfence_checked::{Checked, inside};
 use ringfence_host::Os;
-use ringfence_uring::{Engine, Recent};
+use ringfence_uring::{Engine, LOCK_CLASSES};
 use std::sync::LazyLock;
 
 /// Our engine. The process has one; a body has a process of its own.
 pub struct InProcess;
 
-static ENGINE: LazyLock<Engine<Os>> = LazyLock::new(|| Engine::new(Os));
+static ENGINE: LazyLock<Engine<Checked<Os>>> =
+    LazyLock::new(|| Engine::new(Checked::new(Os, LOCK_CLASSES)));
+
+impl InProcess {
+    /// Rings that are alive, after those that the program let go of were taken down.
+    pub fn rings() -> usize {
+        ENGINE.reap();
+        ENGINE.stats().rings
+    }
+
+    /// Descriptors that are the engine's own.
+    pub fn private_fds() -> Vec<u32> {
+        ENGINE.private_fds()
+    }
+}
 
 impl Target for InProcess {
     fn name(&self) -> &'static str {
@@ -19,6 +34,7 @@ impl Target for InProcess {
     }
 
     fn setup(&self, entries: u32, params: u64) -> Result<i32> {
+        let _inside = inside();
         ENGINE.setup(entries, params)
     }
 
@@ -31,10 +47,12 @@ impl Target for InProcess {
         arg: u64,
         argsz: u64,
     ) -> Result<u32> {
+        let _inside = inside();
         ENGINE.enter(fd, to_submit, min_complete, flags, arg, argsz)
     }
 
     fn register(&self, fd: i32, opcode: u32, arg: u64, nr_args: u32) -> Result<u32> {
+        let _inside = inside();
         ENGINE.register(fd, opcode, arg, nr_args)
     }
 
@@ -44,36 +62,31 @@ impl Target for InProcess {
     }
 
     fn close(&self, fd: i32) -> Result<()> {
+        let inside = inside();
         ENGINE.before_close(fd as u32, fd as u32);
+        drop(inside);
         Native.close(fd)
     }
 
     fn dup(&self, fd: i32) -> Result<i32> {
         let new = Native.dup(fd)?;
+        let _inside = inside();
         ENGINE.after_dup(fd, new);
         Ok(new)
     }
 
     fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64> {
-        let [id, a, b, c, d, e] = args;
-        let (aio, recent) = (ENGINE.aio(), &mut Recent::default());
-        let bounds = [a as i64, b as i64];
-        match number {
-            libc::SYS_io_setup => aio.setup(id as u32, a).map(|()| 0),
-            libc::SYS_io_destroy => aio.destroy(id).map(|()| 0),
-            libc::SYS_io_submit => aio.submit(id, a as i64, b, recent).map(u64::from),
-            libc::SYS_io_cancel => aio.cancel(id, a, recent).map(u64::from),
-            libc::SYS_io_getevents => aio.getevents(id, bounds, c, d, recent).map(u64::from),
-            SYS_IO_PGETEVENTS => aio.pgetevents(id, bounds, c, d, e, recent).map(u64::from),
-            _ => Err(Errno::ENOSYS),
-        }
+        let _inside = inside();
+        crate::aio::on_engine(&ENGINE, number, args)
     }
 
     fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16> {
+        let inside = inside();
         let Some(stand_in) = ENGINE.poll_fd(fd) else {
             return Native.poll(fd, events, timeout_ms);
         };
         ENGINE.attend(fd);
+        drop(inside);
         Native.poll(stand_in, events, timeout_ms)
     }
 }

@@ -20,7 +20,7 @@ impl fmt::Display for Skip {
 ///
 /// Arguments are raw, as a program would pass them; errors are the errno.
 pub trait Target: Sync {
-    /// `native`, `engine`, `preload`.
+    /// `native`, `engine`, `preload`, `sim`.
     fn name(&self) -> &'static str;
 
     /// Starts the process that a body runs in.
@@ -104,7 +104,7 @@ impl dyn Target + '_ {
     /// # Errors
     /// [`Skip`] for the engine called directly.
     pub fn can_fork(&self) -> std::result::Result<(), Skip> {
-        if self.name() == "engine" {
+        if ["engine", "sim"].contains(&self.name()) {
             return Err(Skip("an engine called directly does not know of forks".to_owned()));
         }
         Ok(())

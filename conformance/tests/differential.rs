@@ -2,7 +2,7 @@
 //!
 //! `RINGFENCE_SEEDS=FIRST..END` runs other seeds than those of every run.
 
-use ringfence_conformance::{InProcess, Native, Skip, Target, differ, program};
+use ringfence_conformance::{InProcess, Native, Skip, Target, differ, locking, program};
 
 /// The seeds of every run.
 const SEEDS: std::ops::Range<u64> = 0..150;
@@ -56,6 +56,7 @@ fn programs_agree() {
     let count = seeds().end - seeds().start;
     println!("{count} programs, {undecided} undecided");
     assert_eq!(failed, 0, "programs differ");
+    locking::check().unwrap_or_else(|error| panic!("{error}"));
     assert!(undecided <= 1 + count / UNDECIDED_ONE_IN, "{undecided} programs are undecided");
 }
 

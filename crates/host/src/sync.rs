@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "implements a raw lock")]
 
 use crate::Host;
+use std::panic::Location;
 pub use std::sync::Arc;
 pub use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
@@ -15,12 +16,15 @@ pub use std::sync::atomic::{
 pub struct LockClass {
     /// What reports call it.
     pub name: &'static str,
+    /// Where it is declared.
+    pub site: &'static Location<'static>,
 }
 
 impl LockClass {
     /// A class of this name.
+    #[track_caller]
     pub const fn new(name: &'static str) -> LockClass {
-        LockClass { name }
+        LockClass { name, site: Location::caller() }
     }
 }
 

@@ -3,6 +3,7 @@
 //! All locks that play one role are of one class, so that one run over two of them speaks for all.
 
 use std::panic::Location;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Subclasses a class can have; the default one included.
@@ -13,7 +14,9 @@ pub const SUBCLASSES: u8 = 8;
 pub struct Class {
     pub(crate) name: &'static str,
     pub(crate) site: Option<&'static Location<'static>>,
-    pub(crate) place: Option<Place>,
+    place: Option<Place>,
+    /// Its place if it was declared at run time.
+    late: OnceLock<Place>,
     pub(crate) traits: Traits,
     /// The number the process-wide validator knows it by; 0 until its first use.
     pub(crate) number: AtomicU32,
@@ -44,10 +47,16 @@ impl Class {
     /// A class named `name`, the locks of which park who waits.
     #[track_caller]
     pub const fn new(name: &'static str) -> Class {
+        Class::at(name, Location::caller())
+    }
+
+    /// As [`Class::new`], declared at `site`.
+    pub const fn at(name: &'static str, site: &'static Location<'static>) -> Class {
         Class {
             name,
-            site: Some(Location::caller()),
+            site: Some(site),
             place: None,
+            late: OnceLock::new(),
             traits: Traits { spins: false, no_park: false, per_thread: false },
             number: AtomicU32::new(0),
         }
@@ -58,6 +67,23 @@ impl Class {
     pub const fn ranked(mut self, order: &'static [&'static Class], rank: usize) -> Class {
         self.place = Some(Place { order, rank });
         self
+    }
+
+    /// Declares an order at run time, outermost first, as [`lock_classes!`](crate::lock_classes)
+    /// does for classes that are known when the program is built. They live as long as the process.
+    pub fn declare(classes: Vec<Class>) -> &'static [&'static Class] {
+        let classes: &'static [Class] = classes.leak();
+        let order: &'static [&'static Class] = classes.iter().collect::<Vec<_>>().leak();
+        for (rank, class) in classes.iter().enumerate() {
+            // Each is new, so that its place is free.
+            let _ = class.late.set(Place { order, rank });
+        }
+        order
+    }
+
+    /// Where it stands in a declared order.
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.place.or_else(|| self.late.get().copied())
     }
 
     /// Declares that waiting for these locks spins.

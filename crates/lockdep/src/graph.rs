@@ -107,7 +107,7 @@ impl Graph {
     /// Adds what the declared order says of a class and the one after it.
     pub(crate) fn declare_order_of(&mut self, key: ClassKey) {
         let Some(class) = self.info(key).class else { return };
-        let Some(place) = class.place else { return };
+        let Some(place) = class.place() else { return };
         if let Some(inner) = place.order.get(place.rank + 1) {
             let inner = inner.number.load(std::sync::atomic::Ordering::Relaxed);
             let (from, to) = (self.node(key), self.node(ClassKey::new(inner, 0)));

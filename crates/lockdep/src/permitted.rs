@@ -142,7 +142,10 @@ pub fn document(seen: &Snapshot, before: &Permitted) -> String {
     );
     let unseen =
         before.classes.iter().filter(|(name, _)| !run.classes.iter().any(|(n, _)| n == name));
-    for (_, line) in run.classes.iter().chain(unseen) {
+    let edges: BTreeSet<&(String, String)> = run.edges.union(&before.edges).collect();
+    let mut classes: Vec<&(String, String)> = run.classes.iter().chain(unseen).collect();
+    classes.sort_by_cached_key(|(name, _)| (depth(&edges, name, edges.len()), name));
+    for (_, line) in classes {
         let _ = writeln!(text, "{line}");
     }
     let mut section = |title: &str, pairs: BTreeSet<&(String, String)>, word: &str| {
@@ -151,9 +154,16 @@ pub fn document(seen: &Snapshot, before: &Permitted) -> String {
             let _ = writeln!(text, "- `{first}` {word} `{second}`");
         }
     };
-    section(EDGES, run.edges.union(&before.edges).collect(), "->");
+    section(EDGES, edges, "->");
     section(CONTEXTS, run.taken_in.union(&before.taken_in).collect(), "in");
     text
+}
+
+/// How many classes are taken outside of `name` at most, one under the other; `most` ends the search
+/// where edges make a circle.
+fn depth(edges: &BTreeSet<&(String, String)>, name: &str, most: usize) -> usize {
+    let outer = edges.iter().filter(|(_, inner)| inner == name && most > 0);
+    outer.map(|(outer, _)| 1 + depth(edges, outer, most - 1)).max().unwrap_or(0)
 }
 
 /// The two names of a line such as "- `a` -> `b`".

@@ -141,7 +141,7 @@ impl Validator {
         use std::sync::atomic::Ordering::Relaxed;
         self.with_graph(|graph| {
             let alone = [class];
-            let all = class.place.map_or(&alone[..], |place| place.order);
+            let all = class.place().map_or(&alone[..], |place| place.order);
             if class.number.load(Relaxed) == 0 {
                 let info = |class: &'static Class| ClassInfo {
                     name: class.name.to_owned(),

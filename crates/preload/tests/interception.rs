@@ -11,6 +11,22 @@ fn dispatch_works() -> bool {
     ringfence_runtime::Probe::run().dispatch
 }
 
+/// The lock validator, the replays of historic faults and the simulation are for tests and for the
+/// command: what is put into a program has none of them.
+#[test]
+fn the_library_is_the_engine_and_nothing_else() {
+    let library = std::fs::read(common::library()).unwrap();
+    let names = |text: &str| library.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(names("ringfence_uring"), "the debug build names its crates");
+    for other in ["ringfence_lockdep", "ringfence_checked", "ringfence_sim", "ringfence_replay"] {
+        assert!(!names(other), "{other}");
+    }
+    // What the validator prints, and the functions that have the engine's historic bugs.
+    for text in ["possible recursive locking", "*** DEADLOCK ***", "historic_"] {
+        assert!(!names(text), "{text}");
+    }
+}
+
 #[test]
 fn every_form_of_call_site() {
     for options in [&["-fPIE", "-pie"][..], &["-fno-pie", "-no-pie"], &["-O0"], &["-O3"]] {
@@ -144,6 +160,40 @@ fn a_ring_let_go_of_is_released_in_parent_and_child() {
 #[test]
 fn what_a_short_receive_left_is_not_lost() {
     Run::default().succeeds(&compile("short", &[]));
+}
+
+#[test]
+fn direct_transfers_by_the_kernel_or_by_threads() {
+    let program = compile("direct", &[]);
+    for how in ["allowed", "refused", "kills", "kills-later"] {
+        let file = program.with_extension(how);
+        Run::default().arg(file.to_str().unwrap()).arg(how).succeeds(&program);
+    }
+}
+
+#[test]
+fn limits_of_requests_and_of_workers() {
+    let program = compile("limits", &[]);
+    let run = Run::default().arg("requests").env("RINGFENCE_REQUEST_MEMORY", "1");
+    run.succeeds(&program);
+    let (_, _, stderr) = run.env("RINGFENCE_STATS", "1").run(&program);
+    let held = stderr.split("request bytes ").nth(1).and_then(|text| text.trim().parse().ok());
+    assert!(held.is_some_and(|bytes: u64| bytes > 0), "{stderr}");
+    for most in ["1", "3"] {
+        let workers = if most == "1" { "1,1" } else { "3" };
+        let run = Run::default().arg("workers").arg(most).env("RINGFENCE_WORKERS", workers);
+        run.succeeds(&program);
+    }
+}
+
+#[test]
+fn an_idle_thread_of_a_submission_queue_sleeps() {
+    Run::default().succeeds(&compile("sqpoll", &[]));
+}
+
+#[test]
+fn a_ring_cannot_be_sent() {
+    Run::default().succeeds(&compile("rights", &[]));
 }
 
 const UNSEEN: &str = "closes descriptors where it is not seen";

@@ -4,8 +4,8 @@
 use crate::config::{self, Backend};
 use crate::{raw, window};
 use ringfence_abi::{Errno, Result};
-use ringfence_host::{Os, fault, signal};
-use ringfence_uring::{Engine, Ring, Stats};
+use ringfence_host::{Os, fault, kernel_aio, signal};
+use ringfence_uring::{Engine, Limits, Ring, Stats};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -42,8 +42,16 @@ pub(crate) fn start() {
     signal::set_blocking_call(window::wait);
     crate::signal::own();
     fault::set_handled();
+    kernel_aio::set_permission(crate::probe::kernel_aio);
     let engine = Engine::new(Os);
+    engine.limit(&limits());
     ENGINE.store(Box::into_raw(Box::new(engine)), Release);
+}
+
+/// The limits that the settings set.
+fn limits() -> Limits {
+    let config = config::get();
+    Limits { request_bytes: config.request_memory, workers: config.workers }
 }
 
 fn engine() -> Option<&'static Engine<Os>> {
@@ -175,6 +183,11 @@ pub(crate) fn after_dup(old: i32, new: i32) {
     }
 }
 
+/// Whether control messages of the program's hold a ring.
+pub(crate) fn sends_ring(control: u64, len: u64) -> bool {
+    engine().is_some_and(|engine| engine.sends_ring(control, len))
+}
+
 /// The descriptor that can be polled for a ring.
 pub(crate) fn poll_fd(fd: i32) -> Option<i32> {
     engine()?.poll_fd(fd)
@@ -192,6 +205,7 @@ pub(crate) fn fork_child() {
     ANY_RING.store(false, Relaxed);
     if let Some(engine) = engine() {
         let own = engine.after_fork();
+        own.limit(&limits());
         own.trust_closes(crate::init::closes_are_seen());
         ENGINE.swap(Box::into_raw(Box::new(own)), AcqRel);
     }

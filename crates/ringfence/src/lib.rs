@@ -49,7 +49,7 @@ mod thread;
 mod trap;
 mod window;
 
-pub use config::{Aio, Backend, Config, Counters, Log, Tier};
+pub use config::{Aio, Backend, Config, Counters, Log, Tier, parse_bytes, parse_workers};
 pub use probe::{Kernel, Probe};
 
 /// Starts to intercept in a program that links this crate; to be called at the start of `main`.

@@ -169,6 +169,26 @@ fn ask(attempt: unsafe extern "C" fn() -> i32) -> Kernel {
     }
 }
 
+/// Makes a context of kernel AIO, and each of the calls on it; 0 if none is refused.
+unsafe extern "C" fn try_kernel_aio() -> i32 {
+    let mut context = 0u64;
+    let at = std::ptr::from_mut(&mut context) as u64;
+    if raw::call(libc::SYS_io_setup, [1, at, 0, 0, 0, 0]) != 0 {
+        return 1;
+    }
+    let context = std::hint::black_box(context);
+    let submitted = raw::call(libc::SYS_io_submit, [context, 0, at, 0, 0, 0]);
+    let got = raw::call(libc::SYS_io_getevents, [context, 0, 0, at, 0, 0]);
+    let destroyed = raw::call(libc::SYS_io_destroy, [context, 0, 0, 0, 0, 0]);
+    i32::from(submitted != 0 || got != 0 || destroyed != 0)
+}
+
+/// Whether kernel AIO can be had; in a child, for a filter could kill for it.
+pub(crate) fn kernel_aio() -> bool {
+    // SAFETY: four system calls, on its own stack.
+    matches!(unsafe { in_child(try_kernel_aio) }, End::Exit(0))
+}
+
 /// Whether memory that was written may be run.
 fn patch() -> bool {
     let prot = (libc::PROT_READ | libc::PROT_WRITE) as u64;

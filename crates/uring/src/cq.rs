@@ -38,13 +38,16 @@ struct Waiter {
 pub(crate) struct Wake {
     /// A waiter has what it waits for.
     pub(crate) waiters: bool,
-    /// Something was posted: the registered eventfd is due.
+    /// Something was posted: who polls the ring must see it.
+    pub(crate) posted: bool,
+    /// The registered eventfd is due as well.
     pub(crate) eventfd: bool,
 }
 
 impl Wake {
     pub(crate) fn merge(&mut self, other: Wake) {
         self.waiters |= other.waiters;
+        self.posted |= other.posted;
         self.eventfd |= other.eventfd;
     }
 }
@@ -100,6 +103,11 @@ impl Cq {
         }
     }
 
+    /// Where the next entry goes.
+    pub(crate) fn tail(&self) -> u32 {
+        self.tail
+    }
+
     /// Entries in the ring that the program has not taken. The program's head is believed only
     /// as far as it makes sense.
     pub(crate) fn ready(&self, shm: &Shm, ring: &Layout) -> u32 {
@@ -108,7 +116,7 @@ impl Cq {
 
     /// Whether `slots` more entries fit.
     fn has_room(&self, shm: &Shm, ring: &Layout, slots: u32) -> bool {
-        ring.cq_entries - self.ready(shm, ring) >= slots
+        ring.cq_entries() - self.ready(shm, ring) >= slots
     }
 
     /// Whether completions wait outside the ring.
@@ -155,14 +163,14 @@ impl Cq {
         shm.store(layout::CQ_TAIL, self.tail, Ordering::Release);
         let disabled = ring.io_events == 0
             && shm.load(layout::CQ_FLAGS, Ordering::Relaxed) & IORING_CQ_EVENTFD_DISABLED != 0;
-        Wake { waiters: self.any_satisfied(shm, ring), eventfd: !disabled }
+        Wake { waiters: self.any_satisfied(shm, ring), posted: true, eventfd: !disabled }
     }
 
     /// Writes as many 16-byte entries as fit; those that do not are returned.
     fn write_plain<'a>(&mut self, shm: &Shm, ring: &Layout, entries: &'a [Entry]) -> &'a [Entry] {
-        let room = ring.cq_entries - self.ready(shm, ring);
+        let room = ring.cq_entries() - self.ready(shm, ring);
         let (fit, rest) = entries.split_at(entries.len().min(room as usize));
-        let mask = ring.cq_entries - 1;
+        let mask = ring.cq_entries() - 1;
         for entry in fit {
             shm.write(layout::CQES as usize + ((self.tail & mask) as usize) * 16, entry.cqe);
             self.tail = self.tail.wrapping_add(1);
@@ -176,7 +184,7 @@ impl Cq {
             return self.write_event(shm, ring, entry);
         }
         let wide = entry.wide && ring.mixed;
-        let mask = ring.cq_entries - 1;
+        let mask = ring.cq_entries() - 1;
         let last = self.tail & mask == mask;
         let slots = if wide { 2 + u32::from(last) } else { 1 };
         if !self.has_room(shm, ring, slots) {

@@ -45,6 +45,8 @@ classes! {
     TASK_WORK: "task work",
     /// `Ring::eventfd`: the registered eventfd, held for a copy; a leaf.
     EVENTFD: "eventfd",
+    /// `Pollers::rings`: the rings that poll a ring, held for a copy; a leaf.
+    POLLERS: "rings that poll",
     /// `Pool::state`: the worker pool's queue; a leaf.
     POOL: "worker pool",
     /// `Shared::counts`: operations of rings that are gone; a leaf.

@@ -7,9 +7,9 @@
 //! between is still in the epoll queue, or waits for the lock.
 
 use crate::issue::take_link_timeout;
-use crate::parked::{Key, Parked, Waits};
+use crate::parked::{Key, Parked, Table, Waits};
 use crate::request::{FileRef, OwnedFile, Req};
-use crate::ring::{Ring, SQ_WAKER_EVENT, WAKER_EVENT};
+use crate::ring::{DEVICE_EVENT, Ring, SQ_WAKER_EVENT, WAKER_EVENT};
 use crate::submit::Submit;
 use crate::wait::Role;
 use ringfence_abi::{Errno, IOSQE_FIXED_FILE, Op, Result};
@@ -32,7 +32,10 @@ pub(crate) const ALWAYS: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
 /// One registered file: who waits for it.
 #[derive(Debug, Default)]
 struct Watched {
+    /// Who waits, in the order of arming; keys of those that were taken away find nothing.
     waiting: Vec<Key>,
+    /// At most so many of them find nothing.
+    gone: usize,
     /// Tells events of this registration from those of an earlier file with the same number.
     generation: u32,
     /// It is in the epoll set, as far as we know.
@@ -84,10 +87,15 @@ impl Files {
         self.watched.keys().copied().filter(inside).collect()
     }
 
-    /// Forgets that a request waits.
-    pub(crate) fn remove(&mut self, fd: i32, key: Key) {
-        if let Some(watched) = self.watched.get_mut(&fd) {
-            watched.waiting.retain(|waiting| *waiting != key);
+    /// A request no longer waits for a file; its key finds nothing already. The list is cleared of
+    /// such keys when they outnumber the others, so that thousands of requests for one file cost
+    /// as much each as one.
+    pub(crate) fn remove<H: Host>(&mut self, fd: i32, parked: &Table<H>) {
+        let Some(watched) = self.watched.get_mut(&fd) else { return };
+        watched.gone += 1;
+        if watched.gone * 2 > watched.waiting.len() {
+            watched.waiting.retain(|key| parked.get(*key).is_some());
+            watched.gone = 0;
         }
     }
 }
@@ -176,6 +184,15 @@ impl<H: Host> Ring<H> {
         }
     }
 
+    /// Puts the file of a request that was not tried yet into the epoll set.
+    ///
+    /// # Errors
+    /// `EPERM` for a file that epoll does not take, `EBADF`.
+    pub(crate) fn watch_first(&self, sub: &mut Submit<H>, req: &Req<H>) -> Result<()> {
+        let told = matches!(req.file, FileRef::Plain(_)) && self.trusts_closes();
+        self.watch(sub, req.file.fd(), true, told)
+    }
+
     /// Makes sure that `fd` is in the epoll set.
     fn watch(&self, sub: &mut Submit<H>, fd: i32, tried: bool, trusted: bool) -> Result<()> {
         let epfd = self.epoll()?;
@@ -222,6 +239,10 @@ impl<H: Host> Ring<H> {
                 passed_by |= self.take_waker(role, data);
                 continue;
             }
+            if data == DEVICE_EVENT {
+                self.take_direct(sub);
+                continue;
+            }
             let (fd, generation) = (data as u32 as i32, (data >> 32) as u32);
             let Some(watched) = sub.polled.watched.get_mut(&fd) else { continue };
             if watched.generation != generation {
@@ -229,6 +250,7 @@ impl<H: Host> Ring<H> {
             }
             watched.drained = false;
             watched.ended |= revents & ENDS_DRAINING != 0;
+            watched.gone = 0;
             let mut waiting = std::mem::take(&mut watched.waiting);
             waiting.retain(|key| !self.let_go(sub, *key, revents));
             // Issuing happens after the scan, from the ready queue, so nobody was added since
@@ -245,10 +267,13 @@ impl<H: Host> Ring<H> {
     /// told so.
     fn take_waker(&self, role: Role, data: u64) -> bool {
         let mine = match role {
-            Role::Waiter => data == WAKER_EVENT,
+            Role::Waiter | Role::Sleeper => data == WAKER_EVENT,
             Role::SqThread => data == SQ_WAKER_EVENT,
             Role::Guest => false,
         };
+        // One that was for a thread which has left stands for nobody, and would keep others awake. A
+        // thread that comes now looks at the queue before it sleeps.
+        let mine = mine || data == WAKER_EVENT && self.waiting.load(Ordering::Acquire) == 0;
         if mine {
             let waker = if data == WAKER_EVENT { &self.waker } else { &self.sq_waker };
             calls::eventfd_drain(&self.host, waker.load(Ordering::Acquire));
@@ -282,7 +307,24 @@ impl<H: Host> Ring<H> {
             for fd in sub.polled.waits_in(first, last) {
                 ring.keep_file(sub, fd);
             }
+            ring.keep_at_workers(sub, first, last);
         });
+    }
+
+    /// The same for requests that workers have.
+    pub(crate) fn keep_at_workers(&self, sub: &Submit<H>, first: u32, last: u32) {
+        if sub.at_workers == 0 {
+            return;
+        }
+        let mut kept: HashMap<i32, Option<Arc<OwnedFile<H>>>, FdHash> = HashMap::default();
+        for (_, entry) in sub.parked.iter() {
+            if let Waits::Work { job } = &entry.waits
+                && !entry.fixed
+                && (first..=last).contains(&(entry.fd as u32))
+            {
+                job.keep_file(entry.fd, kept.entry(entry.fd).or_default());
+            }
+        }
     }
 
     pub(crate) fn keep_file(self: &Arc<Self>, sub: &mut Submit<H>, fd: i32) {
@@ -291,7 +333,7 @@ impl<H: Host> Ring<H> {
         if epfd >= 0 && watched.registered {
             let _ = calls::epoll_ctl(&self.host, epfd, libc::EPOLL_CTL_DEL, fd, 0, 0);
         }
-        if watched.waiting.is_empty() {
+        if !watched.waiting.iter().any(|key| sub.parked.get(*key).is_some()) {
             return;
         }
         let Ok(kept) = OwnedFile::dup(&self.host, fd) else { return };

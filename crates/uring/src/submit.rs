@@ -3,10 +3,11 @@
 use crate::cq::Entry;
 use crate::drain::Drain;
 use crate::opdef::{OpDef, Table as Ops};
+use crate::ops::zero_copy::is_notified;
 use crate::parked::Table;
 use crate::poll::Files as Polled;
 use crate::register::Registered;
-use crate::request::{Extra, FileRef, Outcome, Req, Request};
+use crate::request::{FileRef, Outcome, Req, Request};
 use crate::ring::{After, Ring};
 use crate::timeout::Timers;
 use crate::work::Job;
@@ -22,7 +23,7 @@ const CACHE_MAX: usize = 512;
 pub(crate) const PATIENCE_META: usize = 2;
 
 /// Entry flags that exist.
-const SQE_FLAGS_KNOWN: u8 = IOSQE_FIXED_FILE
+pub(crate) const SQE_FLAGS_KNOWN: u8 = IOSQE_FIXED_FILE
     | IOSQE_IO_DRAIN
     | IOSQE_IO_LINK
     | IOSQE_IO_HARDLINK
@@ -48,12 +49,22 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) fired: u32,
     /// Work for the pool, handed over once the lock is released.
     pub(crate) jobs: Vec<Arc<Job<H>>>,
+    /// Waits for threads, handed over once the lock is released.
+    pub(crate) blocked: Vec<Arc<crate::blocked::Blocked<H>>>,
+    /// Calls for the submitting thread itself to make once the lock is released, and their classes.
+    pub(crate) here: Vec<(usize, Arc<Job<H>>)>,
+    /// The results of such calls are being taken in, and more may follow.
+    pub(crate) goes_on: bool,
     /// Whom to wake once the lock is released.
     pub(crate) after: After,
     /// Requests that wait.
     pub(crate) parked: Table<H>,
     /// Readiness of files.
     pub(crate) polled: Polled,
+    /// Requests at workers.
+    pub(crate) at_workers: usize,
+    /// Transfers at devices.
+    pub(crate) direct: crate::direct::Direct<H>,
     /// Timers.
     pub(crate) timers: Timers,
     /// Requests held back by a drain.
@@ -68,6 +79,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) clock: Option<u64>,
     /// Requests alive: prepared and not completed.
     pub(crate) alive: usize,
+    /// The last submission stopped where no more requests are allowed.
+    pub(crate) starved: bool,
     /// Operations done, by opcode.
     pub(crate) counts: [u64; Op::COUNT],
     /// The eventfds of an AIO context's requests.
@@ -89,9 +102,14 @@ impl<H: Host> Submit<H> {
             batch: Vec::with_capacity(32),
             fired: 0,
             jobs: Vec::new(),
+            blocked: Vec::new(),
+            here: Vec::new(),
+            goes_on: false,
             after: After::default(),
             parked: Table::new(),
             polled: Polled::default(),
+            at_workers: 0,
+            direct: crate::direct::Direct::new(),
             timers: Timers::default(),
             drain: Drain::new(),
             registered: Registered::default(),
@@ -99,11 +117,17 @@ impl<H: Host> Submit<H> {
             patience: [crate::patience::Patience::default(); 3],
             clock: None,
             alive: 0,
+            starved: false,
             counts: [0; Op::COUNT],
             signals: crate::aio::signal::Signals::default(),
             submitting: false,
             closing: false,
         }
+    }
+
+    /// How far the submission queue is consumed.
+    pub(crate) fn head(&self) -> u32 {
+        self.head
     }
 
     /// A request for an entry, from the cache if it has one.
@@ -125,12 +149,23 @@ impl<H: Host> Submit<H> {
         if self.registered.files.has_leaving() {
             self.registered.files.let_go(&mut self.batch);
         }
+        req.held = None;
         if self.registered.buffers.has_leaving() {
-            req.extra = Extra::None;
             self.registered.buffers.let_go(&mut self.batch);
         }
         if self.cache.len() < CACHE_MAX {
             self.cache.push(req);
+        }
+    }
+
+    /// How a call of this class is to be made that has no form which refuses to block: by the thread
+    /// that submits, if that is who is here, until it hurts.
+    pub(crate) fn blocking(&mut self, class: usize) -> Outcome {
+        let by_submitter = self.submitting || self.goes_on;
+        if by_submitter && self.patience[class].allows() {
+            Outcome::Here(class)
+        } else {
+            Outcome::Work
         }
     }
 
@@ -145,10 +180,16 @@ impl<H: Host> Ring<H> {
     pub(crate) fn submit_entries(self: &Arc<Self>, sub: &mut Submit<H>, count: u32) -> u32 {
         // Pairs with the program's release store of the tail: the entries before it are written.
         let tail = self.shm.load(layout::SQ_TAIL, Ordering::Acquire);
-        let entries = tail.wrapping_sub(sub.head).min(self.layout.sq_entries).min(count);
+        let entries = tail.wrapping_sub(sub.head).min(self.layout.sq_entries()).min(count);
         let mut taken = 0;
         sub.submitting = true;
+        let alive_max = self.shared.requests_max.load(Ordering::Relaxed);
+        sub.starved = false;
         while taken < entries {
+            if sub.alive >= alive_max {
+                sub.starved = true;
+                break;
+            }
             let Some(sqe) = self.next_sqe(sub) else { break };
             taken += 1;
             let went = self.submit_one(sub, &sqe);
@@ -171,10 +212,10 @@ impl<H: Host> Ring<H> {
     /// The next entry, copied; `None` for an index that is out of range.
     #[inline]
     fn next_sqe(&self, sub: &mut Submit<H>) -> Option<Sqe> {
-        let mask = self.layout.sq_entries - 1;
+        let mask = self.layout.sq_entries() - 1;
         let mut index = sub.head & mask;
         sub.head = sub.head.wrapping_add(1);
-        if let Some(array) = self.layout.array {
+        if let Some(array) = self.layout.array() {
             index = self.shm.load(array + index * 4, Ordering::Relaxed);
             if index > mask {
                 sub.dropped = sub.dropped.wrapping_add(1);
@@ -217,7 +258,9 @@ impl<H: Host> Ring<H> {
             return Err(errno);
         }
         match self.attempt(sub, &mut req, def) {
-            Outcome::Done(res) if req.buffer.is_none() => self.complete_alone(sub, req, res),
+            Outcome::Done(res) if req.buffer.is_none() && !is_notified(&req) => {
+                self.complete_alone(sub, req, res)
+            }
             outcome => self.conclude(sub, req, outcome),
         }
         Ok(())
@@ -306,8 +349,8 @@ impl<H: Host> Ring<H> {
             return Err(Errno::EINVAL);
         }
         if req.sqe.personality != 0 {
-            // None can be registered.
-            return Err(Errno::EINVAL);
+            let credentials = sub.registered.personalities.get(req.sqe.personality)?;
+            req.credentials = Some(credentials);
         }
         (def.prep)(req, &mut Prep { ring: self, sub, at_once })
     }

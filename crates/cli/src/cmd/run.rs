@@ -38,6 +38,17 @@ pub(crate) struct Args {
           require_equals = true, default_missing_value = "1")]
     stats: Option<String>,
 
+    /// Bytes of requests that each ring may have in flight (such as 64K or 1M); none by default. At
+    /// the limit a submission returns the count so far, or fails with EAGAIN if that is none
+    #[arg(long, env = "RINGFENCE_REQUEST_MEMORY", value_name = "LIMIT",
+          value_parser = checked::<usize>(ringfence::parse_bytes))]
+    request_memory: Option<String>,
+
+    /// Worker threads for bounded and for unbounded work (such as 8,64), one for all rings
+    #[arg(long, env = "RINGFENCE_WORKERS", value_name = "BOUNDED,UNBOUNDED",
+          value_parser = checked::<[u32; 2]>(ringfence::parse_workers))]
+    workers: Option<String>,
+
     /// What the library says on stderr
     #[arg(long, env = "RINGFENCE_LOG", value_enum, default_value_t = Log::Error)]
     log: Log,
@@ -50,6 +61,13 @@ pub(crate) struct Args {
         value_name = "CMD"
     )]
     command: Vec<OsString>,
+}
+
+/// Takes a text that the library will be able to read.
+fn checked<T>(
+    parse: fn(&str) -> Result<T, String>,
+) -> impl Fn(&str) -> Result<String, String> + Clone {
+    move |text| parse(text).map(|_| text.to_owned())
 }
 
 /// Who serves io_uring, or AIO.
@@ -96,6 +114,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     ];
     if let Some(stats) = args.stats {
         settings.push(("RINGFENCE_STATS", stats.into()));
+    }
+    if let Some(limit) = args.request_memory {
+        settings.push(("RINGFENCE_REQUEST_MEMORY", limit.into()));
+    }
+    if let Some(workers) = args.workers {
+        settings.push(("RINGFENCE_WORKERS", workers.into()));
     }
     let needed = args.backend != Backend::Kernel || args.aio == Backend::User;
     if needed || args.aio == Backend::Auto {

@@ -9,6 +9,7 @@ mod files;
 mod libaio;
 mod readiness;
 mod signals;
+mod sockets;
 mod streams;
 mod threads;
 
@@ -19,6 +20,7 @@ pub use files::*;
 pub use libaio::*;
 pub use readiness::*;
 pub use signals::*;
+pub use sockets::*;
 pub use streams::*;
 pub use threads::*;
 
@@ -47,6 +49,8 @@ macro_rules! for_each_replacement {
             freopen => $crate::hooks::freopen,
             freopen64 => $crate::hooks::freopen64,
             closedir => $crate::hooks::closedir,
+            sendmsg => $crate::hooks::sendmsg,
+            sendmmsg => $crate::hooks::sendmmsg,
             dup => $crate::hooks::dup,
             dup2 => $crate::hooks::dup2,
             dup3 => $crate::hooks::dup3,
