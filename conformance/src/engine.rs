@@ -75,6 +75,11 @@ impl Target for InProcess {
         Ok(new)
     }
 
+    fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        let _inside = inside();
+        crate::aio::on_engine(&ENGINE, number, args)
+    }
+
     fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16> {
         let inside = inside();
         let Some(stand_in) = ENGINE.poll_fd(fd) else {

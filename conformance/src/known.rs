@@ -12,6 +12,9 @@ pub const KNOWN: &[(&str, &[&str])] = &[
 
 /// Why the test `name` is expected to fail, if it is.
 pub(crate) fn reason(name: &str) -> Option<&'static str> {
+    if let Some(body) = name.strip_suffix("::sim") {
+        return reason(&format!("{body}::engine"));
+    }
     let body = name.strip_suffix("::engine").or_else(|| name.strip_suffix("::preload"))?;
     KNOWN.iter().find(|(_, bodies)| bodies.contains(&body)).map(|(reason, _)| *reason)
 }

@@ -22,6 +22,7 @@
 //! }
 //! ```
 
+pub mod aio;
 pub mod case;
 pub mod differ;
 mod engine;
@@ -34,6 +35,7 @@ mod preload;
 pub mod program;
 pub mod record;
 mod ring;
+pub mod sim;
 pub mod sqe;
 pub mod sys;
 mod target;
@@ -43,6 +45,7 @@ pub use known::KNOWN;
 pub use mapping::Mapping;
 pub use preload::Preload;
 pub use ring::{Ring, timespec};
+pub use sim::Sim;
 pub use target::{Native, Skip, Target};
 
 /// What a body yields: it passed, or it cannot run here and says why. Failures panic.
@@ -75,6 +78,11 @@ macro_rules! ring_test {
             #[test]
             fn preload() {
                 $crate::case::run(&$crate::Preload, concat!(module_path!(), "::preload"), body);
+            }
+
+            #[test]
+            fn sim() {
+                $crate::case::run(&$crate::Sim, concat!(module_path!(), "::sim"), body);
             }
         }
     };

@@ -21,6 +21,7 @@ impl Plain for ringfence_abi::Cqe {}
 impl Plain for ringfence_abi::Sqe {}
 impl Plain for ringfence_abi::Buf {}
 impl Plain for ringfence_abi::Timespec {}
+impl Plain for ringfence_abi::Iocb {}
 
 impl Mapping {
     /// Takes over `len` bytes mapped at `base`.

@@ -58,6 +58,10 @@ plain!(
     abi::RegWait,
     abi::QueryHeader,
     abi::QueryOpcode,
+    abi::Iocb,
+    abi::IoEvent,
+    abi::AioRing,
+    abi::AioSigset,
 );
 
 /// The bytes of a value.

@@ -35,11 +35,32 @@ impl Shm {
         Some(Shm { base: base as *mut u8, len: room, ours: true })
     }
 
+    /// New memory of `len` bytes, zeroed and at an address of the program's, which it may unmap or
+    /// protect as it likes; the engine has a mapping of its own. The program's address comes too.
+    pub fn with_alias(len: usize) -> Option<(Shm, u64)> {
+        let prot = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+        let flags = (libc::MAP_SHARED | libc::MAP_ANONYMOUS) as u64;
+        let len = len as u64;
+        let base = crate::os::syscall(libc::SYS_mmap, [0, len, prot, flags, u64::MAX, 0]).ok()?;
+        // Of shared memory, mremap of no bytes makes a second mapping.
+        let move_it = libc::MREMAP_MAYMOVE as u64;
+        match crate::os::syscall(libc::SYS_mremap, [base, 0, len, move_it, 0, 0]) {
+            Ok(alias) => {
+                Some((Shm { base: base as *mut u8, len: len as usize, ours: true }, alias))
+            }
+            Err(_) => {
+                let _ = crate::os::syscall(libc::SYS_munmap, [base, len, 0, 0, 0, 0]);
+                None
+            }
+        }
+    }
+
     /// Memory of the program's, as of `IORING_SETUP_NO_MMAP` and of provided-buffer rings.
     ///
     /// The kernel keeps such memory for as long as it needs it. Shared memory is kept here too, by
-    /// a mapping of our own; private memory is gone when the program unmaps it. Entries read as zeroes then and are written nowhere. Ring words are not covered:
-    /// they are the program's to keep while the ring lives.
+    /// a mapping of our own; private memory is gone when the
+    /// program unmaps it. Entries read as zeroes then and are written nowhere. Ring words are not
+    /// covered: they are the program's to keep while the ring lives.
     pub fn of_program(addr: u64, len: usize) -> Shm {
         // Memory that is shared can be had a second time, and is ours to keep then.
         let again = [addr, 0, len as u64, libc::MREMAP_MAYMOVE as u64, 0, 0];

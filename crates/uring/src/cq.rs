@@ -68,7 +68,7 @@ impl View {
             return None;
         }
         let head = shm.load(layout::CQ_HEAD, Ordering::Acquire);
-        let ready = self.tail.load(Ordering::Acquire).wrapping_sub(head).min(ring.cq_entries());
+        let ready = ring.used(head, self.tail.load(Ordering::Acquire));
         Some((ready, self.timeouts.load(Ordering::Acquire)))
     }
 }
@@ -85,6 +85,8 @@ pub(crate) struct Cq {
     pub(crate) timeouts: u32,
     /// Entries posted so far, overflowed ones included.
     pub(crate) posted: u32,
+    /// Nothing is waited for any more.
+    pub(crate) closed: bool,
 }
 
 impl Cq {
@@ -97,6 +99,7 @@ impl Cq {
             next_waiter: 0,
             timeouts: 0,
             posted: 0,
+            closed: false,
         }
     }
 
@@ -108,8 +111,7 @@ impl Cq {
     /// Entries in the ring that the program has not taken. The program's head is believed only
     /// as far as it makes sense.
     pub(crate) fn ready(&self, shm: &Shm, ring: &Layout) -> u32 {
-        let head = shm.load(layout::CQ_HEAD, Ordering::Acquire);
-        self.tail.wrapping_sub(head).min(ring.cq_entries())
+        ring.used(shm.load(layout::CQ_HEAD, Ordering::Acquire), self.tail)
     }
 
     /// Whether `slots` more entries fit.
@@ -128,7 +130,7 @@ impl Cq {
             return Wake::default();
         }
         let mut entries = entries;
-        if self.overflow.is_empty() && !ring.mixed && !ring.cqe32 {
+        if self.overflow.is_empty() && !ring.mixed && !ring.cqe32 && ring.io_events == 0 {
             entries = self.write_plain(shm, ring, entries);
         }
         for entry in entries {
@@ -136,7 +138,9 @@ impl Cq {
             // Once anything overflowed, later ones queue behind it, or order would be lost.
             if !self.overflow.is_empty() || !self.write(shm, ring, entry) {
                 self.overflow.push_back(*entry);
-                shm.set_bits(layout::SQ_FLAGS, IORING_SQ_CQ_OVERFLOW);
+                if ring.io_events == 0 {
+                    shm.set_bits(layout::SQ_FLAGS, IORING_SQ_CQ_OVERFLOW);
+                }
             }
         }
         self.publish(shm, ring)
@@ -157,8 +161,8 @@ impl Cq {
         self.view.timeouts.store(self.timeouts, Ordering::Release);
         // Pairs with the program's acquire load of the tail: entries before it are written.
         shm.store(layout::CQ_TAIL, self.tail, Ordering::Release);
-        let disabled =
-            shm.load(layout::CQ_FLAGS, Ordering::Relaxed) & IORING_CQ_EVENTFD_DISABLED != 0;
+        let disabled = ring.io_events == 0
+            && shm.load(layout::CQ_FLAGS, Ordering::Relaxed) & IORING_CQ_EVENTFD_DISABLED != 0;
         Wake { waiters: self.any_satisfied(shm, ring), posted: true, eventfd: !disabled }
     }
 
@@ -176,6 +180,9 @@ impl Cq {
     }
 
     fn write(&mut self, shm: &Shm, ring: &Layout, entry: &Entry) -> bool {
+        if ring.io_events > 0 {
+            return self.write_event(shm, ring, entry);
+        }
         let wide = entry.wide && ring.mixed;
         let mask = ring.cq_entries() - 1;
         let last = self.tail & mask == mask;
@@ -202,6 +209,17 @@ impl Cq {
         true
     }
 
+    /// Writes an `io_event`. There is room but for a program that damages its own head: requests
+    /// are accepted for free places only.
+    fn write_event(&mut self, shm: &Shm, ring: &Layout, entry: &Entry) -> bool {
+        if !self.has_room(shm, ring, 1) {
+            return false;
+        }
+        crate::aio::ring::write(shm, self.tail, entry);
+        self.tail = (self.tail + 1) % ring.io_events;
+        true
+    }
+
     /// Moves kept completions into the ring as far as they fit.
     pub(crate) fn flush_overflow(&mut self, shm: &Shm, ring: &Layout) -> Wake {
         if self.overflow.is_empty() {
@@ -213,7 +231,7 @@ impl Cq {
             }
             self.overflow.pop_front();
         }
-        if self.overflow.is_empty() {
+        if self.overflow.is_empty() && ring.io_events == 0 {
             shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_CQ_OVERFLOW);
         }
         self.publish(shm, ring)
@@ -241,7 +259,7 @@ impl Cq {
 
     /// Whether a wait for `want`, begun when `timeouts` had fired, is over.
     pub(crate) fn satisfies(&self, want: u32, timeouts: u32, shm: &Shm, ring: &Layout) -> bool {
-        self.timeouts != timeouts || self.ready(shm, ring) >= want
+        self.timeouts != timeouts || self.closed || self.ready(shm, ring) >= want
     }
 
     /// Whether any waiter has what it waits for.

@@ -31,6 +31,8 @@ pub(crate) struct Shared<H: Host> {
     pub(crate) trusts_closes: AtomicBool,
     pub(crate) pool: Arc<Pool<H>>,
     pub(crate) attendant: Arc<Attendant<H>>,
+    /// The contexts of Linux AIO.
+    pub(crate) aio: crate::aio::Contexts<H>,
     /// Operations of rings that are gone, by opcode.
     counts: Mutex<H, [u64; Op::COUNT]>,
 }
@@ -103,6 +105,11 @@ impl<H: Host> Shared<H> {
             self.count.store(rings.all.len(), Ordering::Release);
         }
         self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.tear_down(ring);
+    }
+
+    /// Tears a ring down that nothing leads to any more, and keeps its counts.
+    pub(crate) fn tear_down(&self, ring: &Arc<Ring<H>>) {
         let counts = ring.tear_down();
         let mut total = self.counts.lock();
         for (total, count) in total.iter_mut().zip(counts) {
@@ -215,6 +222,8 @@ pub struct Stats {
     pub operations: BTreeMap<&'static str, u64>,
     /// Rings alive.
     pub rings: usize,
+    /// Contexts of Linux AIO alive.
+    pub contexts: usize,
     /// Worker threads alive.
     pub workers: u32,
     /// Bytes held for requests, live and recycled.
@@ -234,6 +243,7 @@ impl<H: Host> Engine<H> {
             trusts_closes: AtomicBool::new(false),
             pool: Arc::new(Pool::new(host.clone())),
             attendant: Arc::new(Attendant::new(host.clone())),
+            aio: crate::aio::Contexts::new(&host),
             counts: mutex(&host, &locks::COUNTS, [0; Op::COUNT]),
         });
         Engine { host, shared }
@@ -252,6 +262,20 @@ impl<H: Host> Engine<H> {
             self.shared.requests_max.store(requests, Ordering::Relaxed);
         }
         self.shared.pool.set_limits(limits.workers);
+    }
+
+    /// Linux AIO in this process.
+    pub fn aio(&self) -> crate::Aio<'_, H> {
+        self.aio_of(&self.shared.aio)
+    }
+
+    /// Linux AIO with a table of contexts of its own, for tests of other rules.
+    #[doc(hidden)]
+    pub fn aio_of<'a, R: crate::aio::Rule>(
+        &'a self,
+        contexts: &'a crate::aio::Contexts<H, R>,
+    ) -> crate::Aio<'a, H, R> {
+        crate::Aio { host: &self.host, shared: &self.shared, contexts }
     }
 
     /// `io_uring_setup`; `params` is an address in the program.
@@ -411,6 +435,9 @@ impl<H: Host> Engine<H> {
 
     /// Descriptors from `first` to `last` are about to be closed or replaced.
     pub fn before_close(&self, first: u32, last: u32) {
+        for ring in self.shared.aio.rings() {
+            ring.keep_files(first, last);
+        }
         if self.shared.count.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -458,6 +485,12 @@ impl<H: Host> Engine<H> {
         self.shared.reap();
     }
 
+    /// Whether control messages of the program's, at this address and of this many bytes, hold a ring,
+    /// which the kernel refuses to send.
+    pub fn sends_ring(&self, control: u64, len: u64) -> bool {
+        self.shared.sends_ring(&self.host, control, len)
+    }
+
     /// The descriptor to poll in place of a ring's: readable while completions are there, if
     /// [`Engine::attend`] is called before each wait on it.
     pub fn poll_fd(&self, fd: i32) -> Option<i32> {
@@ -488,7 +521,8 @@ impl<H: Host> Engine<H> {
     /// Descriptors of the engine's own, ascending: what a close of all descriptors must spare.
     pub fn private_fds(&self) -> Vec<u32> {
         let mut fds = self.shared.attendant.fds();
-        let rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
+        let mut rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
+        rings.extend(self.shared.aio.rings());
         for ring in rings {
             fds.extend(ring.fds());
         }
@@ -502,8 +536,10 @@ impl<H: Host> Engine<H> {
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
         let mut counts = *self.shared.counts.lock();
-        let rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
+        let mut rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
         let mut stats = Stats { rings: rings.len(), ..Stats::default() };
+        rings.extend(self.shared.aio.rings());
+        stats.contexts = rings.len() - stats.rings;
         for ring in &rings {
             let sub = ring.submit.lock();
             for (total, count) in counts.iter_mut().zip(sub.counts) {
@@ -517,6 +553,14 @@ impl<H: Host> Engine<H> {
         }
         stats
     }
+}
+
+/// The ring of an AIO context: without a descriptor, and its completions are `io_event`s.
+pub(crate) fn aio_ring<H: Host>(shared: &Arc<Shared<H>>, host: &H, nr: u32, shm: Shm) -> Ring<H> {
+    let memory = RingMemory { fd: -1, own: -1, watch: -1 };
+    let engine = Engine { host: host.clone(), shared: Arc::clone(shared) };
+    let (layout, sqes) = (crate::ring::Layout::aio(nr), Shm::of_program(0, 0));
+    new_ring(&engine, memory, layout, shm, sqes, &Params::default())
 }
 
 /// The memory that a `NO_MMAP` program brings.
@@ -582,6 +626,7 @@ fn new_ring<H: Host>(
         eventfd: mutex(host, &locks::EVENTFD, None),
         pollers: crate::pollers::Pollers::new(host),
         undriven: AtomicU32::new(0),
+        settled: AtomicU32::new(0),
     }
 }
 

@@ -316,7 +316,9 @@ pub(crate) fn settle<H: Host>(sub: &mut Submit<H>, req: &mut Req<H>, res: i32) {
     let Some(selected) = req.buffer else { return };
     // A read reports its buffer even at the end of the file, a receive does not.
     let is_read = req.sqe.opcode == Op::Read as u8 || req.sqe.opcode == Op::Readv as u8;
-    if res < 0 || res == 0 && !is_read {
+    // A send has used its buffer up whatever comes of it.
+    let is_send = req.sqe.opcode == Op::Send as u8;
+    if !is_send && (res < 0 || res == 0 && !is_read) {
         return put_back(sub, req);
     }
     consume(sub, req, res as u32);

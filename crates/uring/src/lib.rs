@@ -24,6 +24,7 @@
 //! assert_eq!(engine.enter(fd, 0, 0, IORING_ENTER_GETEVENTS, 0, 8), Ok(0));
 //! ```
 
+pub mod aio;
 mod attend;
 mod blocked;
 mod cancel;
@@ -31,6 +32,8 @@ mod cq;
 mod direct;
 mod drain;
 mod engine;
+mod here;
+mod historic;
 mod issue;
 mod kbuf;
 mod kind;
@@ -44,6 +47,7 @@ mod poll;
 mod pollers;
 mod register;
 mod request;
+mod rights;
 mod ring;
 mod ring_fds;
 mod same_file;
@@ -54,6 +58,7 @@ mod timeout;
 mod wait;
 mod work;
 
+pub use aio::{Aio, Recent};
 pub use engine::{Engine, Limits, Stats};
 pub use locks::LOCK_CLASSES;
 pub use opdef::{Support, support};

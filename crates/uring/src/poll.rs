@@ -329,6 +329,7 @@ impl<H: Host> Ring<H> {
     pub(crate) fn keep_files(self: &Arc<Self>, first: u32, last: u32) {
         self.with_submit(|ring, sub| {
             sub.kinds.forget(first, last);
+            sub.signals.forget(first, last);
             for fd in sub.polled.waits_in(first, last) {
                 ring.keep_file(sub, fd);
             }

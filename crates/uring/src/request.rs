@@ -234,6 +234,9 @@ pub(crate) enum Outcome {
     WaitUntried(u32),
     /// It blocks: let a worker do it.
     Work,
+    /// It has no form that refuses to block and mostly does not: let the submitting thread do it when
+    /// it holds no lock. The number is its class of [`crate::patience`].
+    Here(usize),
     /// It waits for a device, and the kernel can be asked to do it meanwhile.
     Device,
     /// It blocks for as long as it likes: let a thread wait, and keep the request.

@@ -2,6 +2,7 @@
 
 use crate::cq::{Cq, Entry, View, Wake};
 use crate::engine::Shared;
+use crate::here::Here;
 use crate::submit::Submit;
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
@@ -25,6 +26,8 @@ pub(crate) struct Layout {
     pub(crate) mixed: bool,
     /// Distance of submission entries, bytes.
     pub(crate) sqe_size: u32,
+    /// In the ring of an AIO context the number of events, one of which stays free; else 0.
+    pub(crate) io_events: u32,
 }
 
 impl Layout {
@@ -42,6 +45,23 @@ impl Layout {
             cqe32,
             mixed: flags & IORING_SETUP_CQE_MIXED != 0,
             sqe_size: if flags & IORING_SETUP_SQE128 != 0 { 128 } else { 64 },
+            io_events: 0,
+        }
+    }
+
+    /// The shape of an AIO context's ring: `nr` events behind a header, and no submission queue.
+    pub(crate) fn aio(nr: u32) -> Layout {
+        let (cq_entries, array) = (AtomicU32::new(nr - 1), AtomicU32::new(0));
+        Layout { cq_entries, array, io_events: nr, ..Layout::new(1, 1, 0) }
+    }
+
+    /// Completions between head and tail. The head is the program's, and believed only as far as
+    /// it makes sense.
+    #[inline]
+    pub(crate) fn used(&self, head: u32, tail: u32) -> u32 {
+        match self.io_events {
+            0 => tail.wrapping_sub(head).min(self.cq_entries()),
+            nr => (tail + nr - head % nr) % nr,
         }
     }
 
@@ -166,6 +186,8 @@ pub struct Ring<H: Host> {
     pub(crate) pollers: crate::pollers::Pollers<H>,
     /// Enters that returned without looking at readiness.
     pub(crate) undriven: AtomicU32,
+    /// Of a closing ring: 1 once its last request is done.
+    pub(crate) settled: AtomicU32,
 }
 
 /// What is done when the submission lock has been released.
@@ -198,10 +220,28 @@ impl<H: Host> Ring<H> {
 
     /// Runs `body` under the submission lock, then all that it made ready, posts what completed,
     /// unlocks, and wakes. The one way in for everything that touches requests.
+    ///
+    /// Calls that may block and have no form which refuses to are made in between, with no lock held.
     pub(crate) fn with_submit<R>(
         self: &Arc<Self>,
         body: impl FnOnce(&Arc<Self>, &mut Submit<H>) -> R,
     ) -> R {
+        let (result, mut here) = self.submit_round(body);
+        while !here.jobs.is_empty() {
+            let done = here.make(self);
+            ((), here) = self.submit_round(|ring, sub| {
+                sub.goes_on = true;
+                ring.finish_here(sub, done);
+            });
+        }
+        result
+    }
+
+    /// One time under the submission lock; what is to be called after it.
+    fn submit_round<R>(
+        self: &Arc<Self>,
+        body: impl FnOnce(&Arc<Self>, &mut Submit<H>) -> R,
+    ) -> (R, Here<H>) {
         let mut guard: MutexGuard<'_, H, Submit<H>> = self.submit.lock();
         let sub = &mut *guard;
         sub.clock = None;
@@ -213,9 +253,13 @@ impl<H: Host> Ring<H> {
         }
         let make_direct = sub.direct.is_to_be_made();
         self.pending.store(sub.parked.len(), Ordering::Release);
+        sub.goes_on = false;
+        let here = Here { jobs: std::mem::take(&mut sub.here), patience: sub.patience };
         let jobs = std::mem::take(&mut sub.jobs);
         let blocked = std::mem::take(&mut sub.blocked);
         let after = std::mem::take(&mut sub.after);
+        let signals = sub.signals.take_due();
+        let settled = sub.closing && sub.parked.len() == 0;
         drop(guard);
         if !jobs.is_empty() || !blocked.is_empty() {
             self.shared.pool.queue(jobs, &blocked);
@@ -227,7 +271,12 @@ impl<H: Host> Ring<H> {
         for wait in &blocked {
             wait.settle();
         }
-        result
+        if settled {
+            self.settled.store(1, Ordering::Release);
+            self.host.futex_wake(&self.settled, u32::MAX);
+        }
+        signals.send(&self.host);
+        (result, here)
     }
 
     /// Posts the batch of completions.
@@ -240,8 +289,15 @@ impl<H: Host> Ring<H> {
                 let mut cq = self.cq.lock();
                 cq.timeouts = cq.timeouts.wrapping_add(std::mem::take(&mut sub.fired));
                 let wake = cq.post(&self.shm, &self.layout, &sub.batch);
-                (wake, cq.posted.wrapping_sub(cq.timeouts))
+                let posted = cq.posted.wrapping_sub(cq.timeouts);
+                if const { H::BUGS.timer_inversion } {
+                    self.historic_flush_timeouts(sub, posted);
+                }
+                (wake, posted)
             };
+            if self.layout.io_events > 0 {
+                sub.signals.count(&sub.batch);
+            }
             sub.batch.clear();
             sub.after.wake.merge(wake);
             // Timeouts that count completions may be due now; found here, after unlocking.

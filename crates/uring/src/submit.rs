@@ -51,6 +51,10 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) jobs: Vec<Arc<Job<H>>>,
     /// Waits for threads, handed over once the lock is released.
     pub(crate) blocked: Vec<Arc<crate::blocked::Blocked<H>>>,
+    /// Calls for the submitting thread itself to make once the lock is released, and their classes.
+    pub(crate) here: Vec<(usize, Arc<Job<H>>)>,
+    /// The results of such calls are being taken in, and more may follow.
+    pub(crate) goes_on: bool,
     /// Whom to wake once the lock is released.
     pub(crate) after: After,
     /// Requests that wait.
@@ -79,6 +83,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) starved: bool,
     /// Operations done, by opcode.
     pub(crate) counts: [u64; Op::COUNT],
+    /// The eventfds of an AIO context's requests.
+    pub(crate) signals: crate::aio::signal::Signals<H>,
     /// Inside a submission by the program; completions are then not asynchronous.
     pub(crate) submitting: bool,
     /// The ring is being torn down; nothing is issued any more.
@@ -97,6 +103,8 @@ impl<H: Host> Submit<H> {
             fired: 0,
             jobs: Vec::new(),
             blocked: Vec::new(),
+            here: Vec::new(),
+            goes_on: false,
             after: After::default(),
             parked: Table::new(),
             polled: Polled::default(),
@@ -111,6 +119,7 @@ impl<H: Host> Submit<H> {
             alive: 0,
             starved: false,
             counts: [0; Op::COUNT],
+            signals: crate::aio::signal::Signals::default(),
             submitting: false,
             closing: false,
         }
@@ -123,7 +132,7 @@ impl<H: Host> Submit<H> {
 
     /// A request for an entry, from the cache if it has one.
     #[inline(always)]
-    fn new_request(&mut self, sqe: &Sqe) -> Req<H> {
+    pub(crate) fn new_request(&mut self, sqe: &Sqe) -> Req<H> {
         self.alive += 1;
         let mut req = self.cache.pop().unwrap_or_default();
         req.reset(sqe);
@@ -146,6 +155,17 @@ impl<H: Host> Submit<H> {
         }
         if self.cache.len() < CACHE_MAX {
             self.cache.push(req);
+        }
+    }
+
+    /// How a call of this class is to be made that has no form which refuses to block: by the thread
+    /// that submits, if that is who is here, until it hurts.
+    pub(crate) fn blocking(&mut self, class: usize) -> Outcome {
+        let by_submitter = self.submitting || self.goes_on;
+        if by_submitter && self.patience[class].allows() {
+            Outcome::Here(class)
+        } else {
+            Outcome::Work
         }
     }
 

@@ -40,12 +40,12 @@ pub(crate) enum Role {
 
 /// How long a wait may last, and under which signal mask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Limits {
+pub(crate) struct Limits {
     /// The end, MONOTONIC nanoseconds.
-    deadline: Option<u64>,
+    pub(crate) deadline: Option<u64>,
     /// Until then a wait goes on for its full count, MONOTONIC nanoseconds.
     min_deadline: Option<u64>,
-    sigmask: Option<u64>,
+    pub(crate) sigmask: Option<u64>,
 }
 
 /// Whether an enter's flags exist.
@@ -206,6 +206,17 @@ impl<H: Host> Ring<H> {
     /// # Errors
     /// `ETIME` and `EINTR`, if the queue is empty.
     fn wait(self: &Arc<Self>, want: u32, limits: Limits) -> Result<()> {
+        match self.wait_strictly(want, limits) {
+            Err(errno @ (Errno::ETIME | Errno::EINTR)) => self.unless_ready(errno),
+            other => other,
+        }
+    }
+
+    /// Waits until `want` completions are there.
+    ///
+    /// # Errors
+    /// `ETIME` and `EINTR`, whatever is there.
+    pub(crate) fn wait_strictly(self: &Arc<Self>, want: u32, limits: Limits) -> Result<()> {
         let undriven = self.undriven.fetch_add(1, Ordering::Relaxed);
         let (mut ready, timeouts) = self.look();
         // A wait for nothing is a wish to see what has happened.
@@ -236,7 +247,7 @@ impl<H: Host> Ring<H> {
     }
 
     /// Completions in the ring, what overflowed moved into it, and the count of fired timeouts.
-    fn look(&self) -> (u32, u32) {
+    pub(crate) fn look(&self) -> (u32, u32) {
         if let Some(look) = self.view.look(&self.shm, &self.layout) {
             return look;
         }
@@ -279,14 +290,10 @@ impl<H: Host> Ring<H> {
             if let Some(deadline) = limits.deadline
                 && now >= deadline.max(limits.min_deadline.unwrap_or(0))
             {
-                return self.unless_ready(Errno::ETIME);
+                return Err(Errno::ETIME);
             }
             let timeout = until.map(|until| until.saturating_sub(now));
-            match self.drive(Role::Sleeper, timeout, limits.sigmask) {
-                Ok(()) => {}
-                Err(Errno::EINTR) => return self.unless_ready(Errno::EINTR),
-                Err(errno) => return Err(errno),
-            }
+            self.drive(Role::Sleeper, timeout, limits.sigmask)?;
         }
     }
 
@@ -328,7 +335,7 @@ impl<H: Host> Ring<H> {
                 ring.run_task_work(sub);
                 let passed_by = ring.handle_events(sub, role, &events[..count]);
                 if due {
-                    ring.expire(sub);
+                    ring.run_timers(sub);
                 }
                 passed_by
             });
@@ -340,6 +347,17 @@ impl<H: Host> Ring<H> {
         Ok(())
     }
 
+    /// Runs the timers that are due: the one place where their callbacks come in.
+    fn run_timers(self: &Arc<Self>, sub: &mut crate::submit::Submit<H>) {
+        self.host.at(Point::TimersBegin);
+        self.expire(sub);
+        if const { H::BUGS.timer_inversion } {
+            // As the kernel's timer callbacks did, they take the completion lock themselves.
+            self.flush(sub);
+        }
+        self.host.at(Point::TimersEnd);
+    }
+
     /// Completes what workers have done for a ring whose owner alone may post.
     fn run_task_work(self: &Arc<Self>, sub: &mut crate::submit::Submit<H>) {
         if !self.has_task_work.swap(false, Ordering::AcqRel) {
@@ -348,7 +366,11 @@ impl<H: Host> Ring<H> {
         if self.has(IORING_SETUP_TASKRUN_FLAG) {
             self.shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
         }
-        let done = std::mem::take(&mut *self.task_work.lock());
+        let done = if const { H::BUGS.timer_inversion } {
+            self.historic_task_work()
+        } else {
+            std::mem::take(&mut *self.task_work.lock())
+        };
         for done in done {
             match done {
                 Finished::Work(key, req, res) => self.finish_work(sub, key, req, res),
@@ -373,7 +395,7 @@ impl<H: Host> Ring<H> {
     }
 
     /// The thread leaves: what is still pending needs someone to look after it.
-    fn leave(self: &Arc<Self>) {
+    pub(crate) fn leave(self: &Arc<Self>) {
         if self.pending.load(Ordering::Acquire) > 0 {
             self.visits.fetch_add(1, Ordering::Release);
             self.shared.attendant.notice(self);

@@ -55,7 +55,7 @@ impl<H: Host> Task<H> {
 /// A request at a worker. Until a worker takes it, it can be cancelled.
 pub(crate) struct Job<H: Host> {
     ring: Arc<Ring<H>>,
-    key: Key,
+    pub(crate) key: Key,
     unbounded: bool,
     /// The worker that took it is at its call, or beyond.
     entered: AtomicBool,
@@ -85,6 +85,7 @@ impl<H: Host> Job<H> {
     pub(crate) fn take(&self) -> Option<Req<H>> {
         let mut state = self.state.lock();
         let mut req = state.req.take()?;
+        self.ring.host.at(self.link_access(false, "take"));
         req.link_timeout = state.link_timeout;
         Some(req)
     }
@@ -114,16 +115,40 @@ impl<H: Host> Job<H> {
 
     /// The linked timeout that runs for it.
     pub(crate) fn link_timeout(&self) -> Option<Key> {
-        self.state.lock().link_timeout
+        let state = self.state.lock();
+        self.ring.host.at(self.link_access(false, "link_timeout"));
+        state.link_timeout
     }
 
+    /// Changes the link to it; the caller holds the submission lock.
     pub(crate) fn set_link_timeout(&self, key: Key) {
-        self.state.lock().link_timeout = Some(key);
+        let mut state = self.state.lock();
+        self.ring.host.at(self.link_access(true, "set_link_timeout"));
+        state.link_timeout = Some(key);
     }
 
-    /// Makes the blocking call and gives the result back to the ring.
-    fn run(&self) {
-        let Some(mut req) = self.take() else { return };
+    /// Takes the link away.
+    pub(crate) fn clear_link(&self) -> Option<Key> {
+        self.state.lock().link_timeout.take()
+    }
+
+    /// An access to the link, for hosts that watch it.
+    #[inline(always)]
+    pub(crate) fn link_access(&self, writes: bool, by: &'static str) -> Point {
+        Point::Link { of: std::ptr::from_ref(self) as usize, writes, by }
+    }
+
+    /// Copies what the submission points to, for its memory may go when the submission returns; false
+    /// if that cannot be had.
+    pub(crate) fn keep_memory(&self) -> bool {
+        let mut state = self.state.lock();
+        let Some(req) = &mut state.req else { return true };
+        req.sqe.opcode != Op::Statx as u8 || crate::ops::fs::keep_path(req, &self.ring.host).is_ok()
+    }
+
+    /// Makes the blocking call; `None` if the request was taken before.
+    pub(crate) fn call(&self) -> Option<(Req<H>, i32)> {
+        let mut req = self.take()?;
         let work = Ops::<H>::get(req.sqe.opcode).map(|def| def.work);
         let host = &self.ring.host;
         host.at(Point::WorkerCall);
@@ -135,7 +160,17 @@ impl<H: Host> Job<H> {
                 .during(host, || work(&mut req, host))
                 .unwrap_or_else(|errno| errno.as_result()),
         };
-        self.ring.work_done(self.key, req, res);
+        if const { H::BUGS.link_chain_race } {
+            self.historic_free(&mut req, host);
+        }
+        Some((req, res))
+    }
+
+    /// Makes the call and gives the result back to the ring.
+    fn run(&self) {
+        if let Some((req, res)) = self.call() {
+            self.ring.work_done(self.key, req, res);
+        }
     }
 }
 

@@ -134,6 +134,11 @@ pub(crate) fn send<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         }
         let wanted = message.wanted();
         let (header, iovecs) = message.call_header(req.done);
+        if header.controllen > 0
+            && cx.ring.shared.sends_ring(&cx.ring.host, header.control, header.controllen)
+        {
+            return Outcome::Done(Errno::EINVAL.as_result());
+        }
         let at = std::ptr::from_ref(&header) as u64;
         let result = cx.call(libc::SYS_sendmsg, [req.file.fd() as u64, at, flags, 0, 0, 0]);
         drop(iovecs);

@@ -109,12 +109,12 @@ pub(crate) fn more<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, res: i32) -> b
 
 /// Receives into one buffer.
 fn into_one<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    if req.has(IOSQE_BUFFER_SELECT) && req.buffer.is_none() {
-        let len = tighter(req.sqe.len, req.sqe.file_index);
-        if let Err(errno) = kbuf::select(cx.sub, &cx.ring.host, req, len) {
-            req.cqe_flags = 0;
-            return Outcome::Done(errno.as_result());
-        }
+    if req.has(IOSQE_BUFFER_SELECT)
+        && req.buffer.is_none()
+        && let Err(errno) = kbuf::select(cx.sub, &cx.ring.host, req, req.sqe.len)
+    {
+        req.cqe_flags = 0;
+        return Outcome::Done(errno.as_result());
     }
     let (base, len) = match req.buffer {
         Some(buffer) => (buffer.addr, u64::from(buffer.len)),

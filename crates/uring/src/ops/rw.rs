@@ -215,7 +215,7 @@ pub(crate) fn read<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         }
     }
     let outcome = rw(req, cx, Way::Read);
-    if !matches!(outcome, Outcome::Done(_) | Outcome::Work | Outcome::Device) {
+    if matches!(outcome, Outcome::Wait(_) | Outcome::WaitUntried(_)) {
         crate::kbuf::put_back(cx.sub, req);
     }
     outcome
@@ -337,18 +337,11 @@ fn try_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind: Kind)
 /// A file that refuses `RWF_NOWAIT`.
 fn without_nowait<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind: Kind) -> Outcome {
     if kind.regular {
-        if !cx.sub.patience[way as usize].allows() {
+        if cx.ring.layout.io_events > 0 && !calls::is_in_memory(&cx.ring.host, req.file.fd()) {
+            // AIO promises that a submission never waits for a disk.
             return Outcome::Work;
         }
-        let mut patience = cx.sub.patience[way as usize];
-        let result = patience.time(&cx.ring.host, || {
-            transfer(req, &cx.ring.host, way, req.sqe.op_flags, kind.stream)
-        });
-        cx.sub.patience[way as usize] = patience;
-        return match result {
-            Ok(n) => moved(req, cx, way, kind, n),
-            Err(errno) => done_so_far(req, Err(errno)),
-        };
+        return cx.sub.blocking(way as usize);
     }
     match calls::poll_now(&cx.ring.host, req.file.fd(), way.readiness()) {
         Ok(0) => Outcome::Wait(way.readiness()),

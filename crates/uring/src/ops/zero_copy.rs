@@ -44,6 +44,10 @@ fn begin<H: Host>(req: &mut Req<H>) -> Result<()> {
 
 pub(crate) fn prep_send<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
     begin(req)?;
+    let both = IORING_RECVSEND_FIXED_BUF | IORING_SEND_VECTORIZED;
+    if req.sqe.ioprio & both == both {
+        return Err(Errno::EINVAL);
+    }
     send::copy(req, cx)
 }
 
@@ -112,6 +116,14 @@ pub(crate) fn notification<H: Host>(req: &Request<H>) -> Entry {
     let res = if reports { IORING_NOTIF_USAGE_ZC_COPIED as i32 } else { 0 };
     let cqe = Cqe { user_data: req.sqe.user_data, res, flags: IORING_CQE_F_NOTIF };
     Entry { cqe, ..Entry::default() }
+}
+
+/// A send that its chain takes down before it started: its completion promises no notification,
+/// which comes all the same.
+pub(crate) fn forgo<H: Host>(req: &mut Request<H>) -> Option<Entry> {
+    let notification = is_notified(req).then(|| notification(req));
+    req.cqe_flags &= !IORING_CQE_F_MORE;
+    notification
 }
 
 /// No device of this host receives into a queue of the program's.

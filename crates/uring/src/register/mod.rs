@@ -12,6 +12,8 @@ mod region;
 pub(crate) mod resize;
 mod table;
 
+pub(crate) use misc::is_eventfd;
+
 use crate::cq::Entry;
 use crate::kbuf::Groups;
 use crate::request::OwnedFile;
