@@ -8,6 +8,7 @@ use crate::host::Host;
 use crate::place;
 use crate::runner::{End, Outcome, Runner};
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -53,8 +54,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     let ours = runner.run(&program, Host::Ringfence)?;
     let (there, here) = (tests(&kernel), tests(&ours));
-    let missed: Vec<&&str> = there.iter().filter(|line| !here.contains(line)).collect();
-    for line in &missed {
+    let missed: BTreeSet<&&str> = there.iter().filter(|line| !here.contains(line)).collect();
+    for line in missed {
         println!("only on the kernel: {line}");
     }
     let operations: u64 = ours.operations.values().sum();
@@ -66,11 +67,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         ours.time.as_secs_f64(),
         ours.end,
     );
-    if ours.end != End::Exit(0) {
-        let last = ours.output.lines().filter(|line| !line.trim_start().starts_with("at "));
-        let tail: Vec<&str> = last.collect();
-        tail[tail.len().saturating_sub(20)..].iter().for_each(|line| println!("  {line}"));
-    }
+    // A panic stands where standard error was written, tests where standard output was.
+    let panic = ours.output.lines().skip_while(|line| !line.contains(" panicked at "));
+    panic.take(4).for_each(|line| println!("  {line}"));
     let same = ours.end == End::Exit(0) && there == here;
     Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

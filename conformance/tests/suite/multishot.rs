@@ -275,3 +275,20 @@ ring_test!(read_ends, |t| {
         assert_eq!(shapes(&ring.wait_n(1)), [expected]);
     }
 });
+
+// A multishot read that has used the last buffer waits; only data without a buffer ends it.
+ring_test!(read_out_of_buffers, |t| {
+    let mut ring = t.ring(8)?;
+    let memory = Mapping::anonymous(4096);
+    lend(&mut ring, &memory, 64, 2);
+    let (reader, mut writer) = sys::pipe();
+    ring.start(&[sqe::read_multishot(fd(&reader), 7).data(1)]);
+    for len in [3, 5] {
+        writer.write_all(&vec![1; len]).expect("write");
+        let got = ring.wait_n(1);
+        assert_eq!(shapes(&got), [(len as i32, IORING_CQE_F_BUFFER | MORE)]);
+    }
+    assert_eq!(ring.settle(ms(10)), []);
+    writer.write_all(b"1").expect("write");
+    assert_eq!(shapes(&ring.wait_n(1)), [(ENOBUFS, 0)]);
+});

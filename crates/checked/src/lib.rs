@@ -147,6 +147,10 @@ impl<H: Host> Host for Checked<H> {
         self.host.at_thread_exit(body);
     }
 
+    fn thread_lives(&self, id: u32) -> bool {
+        self.host.thread_lives(id)
+    }
+
     fn cpus(&self) -> u32 {
         self.host.cpus()
     }

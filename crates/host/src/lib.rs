@@ -164,6 +164,13 @@ pub trait Host: Clone + Send + Sync + 'static {
         drop(body);
     }
 
+    /// Whether a thread of the process, by its id, has not ended; a host that cannot tell says so
+    /// of all.
+    fn thread_lives(&self, id: u32) -> bool {
+        let _ = id;
+        true
+    }
+
     /// How many CPUs are online.
     fn cpus(&self) -> u32;
 

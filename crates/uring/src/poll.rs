@@ -307,11 +307,7 @@ impl<H: Host> Ring<H> {
 
     /// Whether the thread that a request belongs to has ended.
     fn is_orphan(&self, req: &Req<H>) -> bool {
-        if req.task == self.host.thread_id() {
-            return false;
-        }
-        let probe = self.host.syscall(libc::SYS_tkill, [u64::from(req.task), 0, 0, 0, 0, 0]);
-        probe == Err(Errno::from_raw(libc::ESRCH))
+        req.task != self.host.thread_id() && !self.host.thread_lives(req.task)
     }
 
     /// A request whose thread has ended is cancelled when its time comes, and not before.

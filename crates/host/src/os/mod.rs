@@ -171,6 +171,11 @@ impl Host for Os {
         thread_exit::push(body);
     }
 
+    fn thread_lives(&self, id: u32) -> bool {
+        let probe = syscall(libc::SYS_tkill, [u64::from(id), 0, 0, 0, 0, 0]);
+        probe != Err(Errno::from_raw(libc::ESRCH))
+    }
+
     fn cpus(&self) -> u32 {
         // SAFETY: a question to libc without pointers.
         unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.max(1) as u32

@@ -7,7 +7,7 @@ use crate::ops::rw;
 use crate::request::{Outcome, Req};
 use crate::submit::Prep;
 use ringfence_abi::*;
-use ringfence_host::Host;
+use ringfence_host::{Host, calls};
 
 /// After this many completions others have their turn.
 const TURNS_MAX: u32 = 32;
@@ -28,7 +28,7 @@ pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         let errno = if errno == Errno::EPERM { Errno::EBADFD } else { errno };
         return Outcome::Done(errno.as_result());
     }
-    for _ in 0..TURNS_MAX {
+    for turn in 0..TURNS_MAX {
         let outcome = rw::read(req, cx);
         match outcome {
             Outcome::Done(res) if res > 0 => {
@@ -36,10 +36,21 @@ pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
                     return outcome;
                 }
             }
+            // After data, a lack of buffers shows when there is more to read, and not before.
+            Outcome::Done(res)
+                if turn > 0 && res == Errno::ENOBUFS.as_result() && !is_readable(req, cx) =>
+            {
+                return Outcome::WaitUntried(IN);
+            }
             // Nothing of it goes to a worker: it waits for its file.
             Outcome::Work => return Outcome::Wait(IN),
             _ => return outcome,
         }
     }
     Outcome::WaitUntried(IN)
+}
+
+/// Whether its file has something to read now, or an end to tell.
+fn is_readable<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> bool {
+    calls::poll_now(&cx.ring.host, req.file.fd(), IN).is_ok_and(|ready| ready != 0)
 }
