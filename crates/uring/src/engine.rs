@@ -2,6 +2,7 @@
 
 use crate::attend::Attendant;
 use crate::cq::Cq;
+use crate::inherit::Inherited;
 use crate::locks;
 use crate::request::{OwnedFile, Request};
 use crate::ring::Ring;
@@ -20,7 +21,9 @@ const RING_FDS_MAX: usize = 16;
 
 /// What all rings share.
 pub(crate) struct Shared<H: Host> {
-    rings: Mutex<H, Rings<H>>,
+    /// Of a forked child: rings of its parent's that it has not used.
+    pub(crate) inherited: Mutex<H, Inherited<H>>,
+    pub(crate) rings: Mutex<H, Rings<H>>,
     /// How many rings there are; a look without the lock.
     count: AtomicUsize,
     epoch: AtomicU64,
@@ -34,8 +37,8 @@ pub(crate) struct Shared<H: Host> {
     counts: Mutex<H, [u64; Op::COUNT]>,
 }
 
-struct Rings<H: Host> {
-    by_fd: HashMap<i32, Arc<Ring<H>>>,
+pub(crate) struct Rings<H: Host> {
+    pub(crate) by_fd: HashMap<i32, Arc<Ring<H>>>,
     /// Rings whose descriptors are all closed, or nearly, until they are released.
     all: Vec<Arc<Ring<H>>>,
     /// Registered rings, by thread.
@@ -49,6 +52,23 @@ impl<H: Host> Shared<H> {
             return None;
         }
         self.rings.lock().by_fd.get(&fd).cloned()
+    }
+
+    /// Puts a ring on the table.
+    pub(crate) fn enlist(&self, ring: Arc<Ring<H>>) -> Arc<Ring<H>> {
+        let stale = {
+            let mut rings = self.rings.lock();
+            rings.all.push(Arc::clone(&ring));
+            let stale = rings.by_fd.insert(ring.fd, Arc::clone(&ring));
+            self.count.store(rings.all.len(), Ordering::Release);
+            stale
+        };
+        // The number was a ring's before, and nobody told of its close.
+        if let Some(stale) = stale {
+            stale.closed.store(true, Ordering::Release);
+        }
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        ring
     }
 
     pub(crate) fn is_ring(&self, fd: i32) -> bool {
@@ -182,8 +202,8 @@ pub(crate) fn nofile_limit<H: Host>(host: &H) -> u64 {
 
 /// The io_uring of one process.
 pub struct Engine<H: Host> {
-    host: H,
-    shared: Arc<Shared<H>>,
+    pub(crate) host: H,
+    pub(crate) shared: Arc<Shared<H>>,
 }
 
 /// What the engine may take.
@@ -215,6 +235,7 @@ impl<H: Host> Engine<H> {
         let () = crate::opdef::Table::<H>::IN_ABI_ORDER;
         let rings = Rings { by_fd: HashMap::new(), all: Vec::new(), registered: HashMap::new() };
         let shared = Arc::new(Shared {
+            inherited: mutex(&host, &locks::INHERITED, HashMap::new()),
             rings: mutex(&host, &locks::RINGS, rings),
             count: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
@@ -279,18 +300,7 @@ impl<H: Host> Engine<H> {
         if layout.has(IORING_SETUP_SINGLE_ISSUER) && !layout.has(IORING_SETUP_R_DISABLED) {
             ring.owner.store(self.host.thread_id(), Ordering::Release);
         }
-        let stale = {
-            let mut rings = self.shared.rings.lock();
-            rings.all.push(Arc::clone(&ring));
-            let stale = rings.by_fd.insert(fd, Arc::clone(&ring));
-            self.shared.count.store(rings.all.len(), Ordering::Release);
-            stale
-        };
-        // The number was a ring's before, and nobody told of its close.
-        if let Some(stale) = stale {
-            stale.closed.store(true, Ordering::Release);
-        }
-        self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+        let ring = self.shared.enlist(ring);
         if layout.has(IORING_SETUP_SQPOLL) {
             ring.start_sqpoll(&p)?;
             ring.hold();
@@ -360,7 +370,7 @@ impl<H: Host> Engine<H> {
             let slot = slots.get(fd as u32 as usize).ok_or(Errno::EINVAL)?;
             return slot.clone().ok_or(Errno::EBADF);
         }
-        if let Some(ring) = self.shared.ring(fd) {
+        if let Some(ring) = self.shared.ring(fd).or_else(|| self.adopt(fd)) {
             return Ok(ring);
         }
         Err(no_ring(&self.host, fd))
@@ -401,6 +411,7 @@ impl<H: Host> Engine<H> {
 
     /// Descriptors from `first` to `last` are about to be closed or replaced.
     pub fn before_close(&self, first: u32, last: u32) {
+        self.shared.inherited.lock().retain(|fd, _| !(first..=last).contains(&(*fd as u32)));
         if self.shared.count.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -469,11 +480,13 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// In a forked child, before anything else: the parent's rings are the parent's.
+    /// In a forked child, before anything else: the parent's rings are the parent's, until the child
+    /// uses one.
     #[must_use]
     pub fn after_fork(&self) -> Engine<H> {
         self.host.forked();
         let child = Engine::new(self.host.clone());
+        *child.shared.inherited.lock() = self.shared.to_inherit();
         // What threads remember of the parent's rings is void.
         child.shared.epoch.store(self.epoch() + 1, Ordering::Release);
         child
@@ -533,7 +546,7 @@ fn program_memory<H: Host>(
     Ok((Shm::of_program(cq, rings), Shm::of_program(sq, sqes)))
 }
 
-fn new_ring<H: Host>(
+pub(crate) fn new_ring<H: Host>(
     engine: &Engine<H>,
     memory: RingMemory,
     layout: crate::ring::Layout,

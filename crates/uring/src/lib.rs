@@ -31,6 +31,7 @@ mod direct;
 mod drain;
 mod engine;
 mod here;
+mod inherit;
 mod issue;
 mod kbuf;
 mod kind;

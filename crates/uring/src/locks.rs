@@ -30,6 +30,8 @@ classes! {
     JOB: "job",
     /// `Shared::rings`: the table of rings. Held for a look-up or a change of the table only.
     RINGS: "table of rings",
+    /// `Shared::inherited`: rings that a forked child has not used yet; a leaf.
+    INHERITED: "inherited rings",
     /// `Attendant::charges`: the attendant's list.
     CHARGES: "attendant's list",
     /// `Ring::cq`, the completion lock: a leaf. Nothing that can queue, free or complete a request

@@ -195,6 +195,7 @@ impl<H: Host> Ring<H> {
     ) -> (R, Here<H>) {
         let mut guard: MutexGuard<'_, H, Submit<H>> = self.submit.lock();
         let sub = &mut *guard;
+        let turn = self.begin_turn(sub);
         sub.clock = None;
         let result = body(self, sub);
         self.run_ready(sub);
@@ -208,6 +209,7 @@ impl<H: Host> Ring<H> {
         let here = Here { jobs: std::mem::take(&mut sub.here), patience: sub.patience };
         let jobs = std::mem::take(&mut sub.jobs);
         let after = std::mem::take(&mut sub.after);
+        drop(turn);
         drop(guard);
         if !jobs.is_empty() {
             self.shared.pool.queue(jobs);

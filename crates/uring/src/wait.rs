@@ -214,6 +214,7 @@ impl<H: Host> Ring<H> {
             return look;
         }
         let mut cq = self.cq.lock();
+        cq.catch_up(&self.shm);
         if cq.has_overflow() {
             cq.flush_overflow(&self.shm, &self.layout);
         }
@@ -254,7 +255,11 @@ impl<H: Host> Ring<H> {
             {
                 return self.unless_ready(Errno::ETIME);
             }
-            let timeout = until.map(|until| until.saturating_sub(now));
+            let mut timeout = until.map(|until| until.saturating_sub(now));
+            if crate::inherit::is_shared(&self.shm) {
+                let look = crate::inherit::LOOK_NS;
+                timeout = Some(timeout.map_or(look, |timeout| timeout.min(look)));
+            }
             match self.drive(Role::Sleeper, timeout, limits.sigmask) {
                 Ok(()) => {}
                 Err(Errno::EINTR) => return self.unless_ready(Errno::EINTR),
