@@ -64,15 +64,8 @@ pub const KNOWN: &[(&str, &[&str])] = &[
     ("a ring's memory is a sparse file", &["setup::mappings_that_name_nothing"]),
 ];
 
-/// Likewise, but under the preload these pass: what they need is not the engine's to do.
-const PRELOAD_ONLY: &[(&str, &[&str])] =
-    &[("sendmsg is the C library's", &["lifetime::descriptor_cannot_be_sent"])];
-
 /// Why the test `name` is expected to fail, if it is.
 pub(crate) fn reason(name: &str) -> Option<&'static str> {
-    let in_process = name.strip_suffix("::engine");
-    let body = in_process.or_else(|| name.strip_suffix("::preload"))?;
-    let more = if in_process.is_some() { PRELOAD_ONLY } else { &[] };
-    let mut all = KNOWN.iter().chain(more);
-    all.find(|(_, bodies)| bodies.contains(&body)).map(|(reason, _)| *reason)
+    let body = name.strip_suffix("::engine").or_else(|| name.strip_suffix("::preload"))?;
+    KNOWN.iter().find(|(_, bodies)| bodies.contains(&body)).map(|(reason, _)| *reason)
 }
