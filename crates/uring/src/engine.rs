@@ -2,6 +2,7 @@
 
 use crate::attend::Attendant;
 use crate::cq::Cq;
+use crate::inherit::Inherited;
 use crate::locks;
 use crate::request::{OwnedFile, Request};
 use crate::ring::Ring;
@@ -21,6 +22,8 @@ pub(crate) const RING_FDS_MAX: usize = 16;
 
 /// What all rings share.
 pub(crate) struct Shared<H: Host> {
+    /// Of a forked child: rings of its parent's that it has not used.
+    pub(crate) inherited: Mutex<H, Inherited<H>>,
     pub(crate) rings: Mutex<H, Rings<H>>,
     /// How many rings there are; a look without the lock.
     count: AtomicUsize,
@@ -38,7 +41,7 @@ pub(crate) struct Shared<H: Host> {
 }
 
 pub(crate) struct Rings<H: Host> {
-    by_fd: HashMap<i32, Arc<Ring<H>>>,
+    pub(crate) by_fd: HashMap<i32, Arc<Ring<H>>>,
     /// Rings whose descriptors are all closed, or nearly, until they are released.
     pub(crate) all: Vec<Arc<Ring<H>>>,
     /// Registered rings, by thread.
@@ -63,6 +66,23 @@ impl<H: Host> Shared<H> {
             return slot.clone().ok_or(Errno::EBADF);
         }
         self.ring(fd).ok_or_else(|| no_ring(host, fd))
+    }
+
+    /// Puts a ring on the table.
+    pub(crate) fn enlist(&self, ring: Arc<Ring<H>>) -> Arc<Ring<H>> {
+        let stale = {
+            let mut rings = self.rings.lock();
+            rings.all.push(Arc::clone(&ring));
+            let stale = rings.by_fd.insert(ring.fd, Arc::clone(&ring));
+            self.count.store(rings.all.len(), Ordering::Release);
+            stale
+        };
+        // The number was a ring's before and nobody told of its close, the host least of all.
+        if let Some(stale) = stale.filter(|stale| stale.watch < 0) {
+            self.release(&stale);
+        }
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        ring
     }
 
     pub(crate) fn is_ring(&self, fd: i32) -> bool {
@@ -201,8 +221,8 @@ pub(crate) fn nofile_limit<H: Host>(host: &H) -> u64 {
 
 /// The io_uring of one process.
 pub struct Engine<H: Host> {
-    host: H,
-    shared: Arc<Shared<H>>,
+    pub(crate) host: H,
+    pub(crate) shared: Arc<Shared<H>>,
 }
 
 /// What the engine may take.
@@ -236,6 +256,7 @@ impl<H: Host> Engine<H> {
         let () = crate::opdef::Table::<H>::IN_ABI_ORDER;
         let rings = Rings { by_fd: HashMap::new(), all: Vec::new(), registered: HashMap::new() };
         let shared = Arc::new(Shared {
+            inherited: mutex(&host, &locks::INHERITED, HashMap::new()),
             rings: mutex(&host, &locks::RINGS, rings),
             count: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
@@ -315,18 +336,7 @@ impl<H: Host> Engine<H> {
         if ring.has(IORING_SETUP_SINGLE_ISSUER) && !ring.has(IORING_SETUP_R_DISABLED) {
             ring.owner.store(self.host.thread_id(), Ordering::Release);
         }
-        let stale = {
-            let mut rings = self.shared.rings.lock();
-            rings.all.push(Arc::clone(&ring));
-            let stale = rings.by_fd.insert(fd, Arc::clone(&ring));
-            self.shared.count.store(rings.all.len(), Ordering::Release);
-            stale
-        };
-        // The number was a ring's before and nobody told of its close, the host least of all.
-        if let Some(stale) = stale.filter(|stale| stale.watch < 0) {
-            self.shared.release(&stale);
-        }
-        self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+        let ring = self.shared.enlist(ring);
         if ring.has(IORING_SETUP_SQPOLL) {
             ring.start_sqpoll(&p)?;
             ring.hold();
@@ -390,6 +400,17 @@ impl<H: Host> Engine<H> {
         self.shared.epoch.load(Ordering::Acquire)
     }
 
+    /// The ring a call means: by descriptor, inherited ones too, or by index of the registered rings.
+    fn named(&self, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
+        if !registered
+            && self.shared.ring(fd).is_none()
+            && let Some(ring) = self.adopt(fd)
+        {
+            return Ok(ring);
+        }
+        self.shared.named(&self.host, fd, registered)
+    }
+
     /// `io_uring_enter`.
     ///
     /// # Errors
@@ -404,7 +425,7 @@ impl<H: Host> Engine<H> {
         argsz: u64,
     ) -> Result<u32> {
         crate::wait::check_flags(flags)?;
-        let ring = self.shared.named(&self.host, fd, flags & IORING_ENTER_REGISTERED_RING != 0)?;
+        let ring = self.named(fd, flags & IORING_ENTER_REGISTERED_RING != 0)?;
         ring.enter(to_submit, min_complete, flags, arg, argsz)
     }
 
@@ -427,7 +448,7 @@ impl<H: Host> Engine<H> {
                 crate::register::query::query(&self.host, arg, nr_args)
             }
             _ if fd == -1 && !registered => Err(Errno::EINVAL),
-            _ => self.shared.named(&self.host, fd, registered)?.register(opcode, arg, nr_args),
+            _ => self.named(fd, registered)?.register(opcode, arg, nr_args),
         };
         self.host.at(Point::Return);
         result
@@ -438,6 +459,7 @@ impl<H: Host> Engine<H> {
         for ring in self.shared.aio.rings() {
             ring.keep_files(first, last);
         }
+        self.shared.inherited.lock().retain(|fd, _| !(first..=last).contains(&(*fd as u32)));
         if self.shared.count.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -508,11 +530,13 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// In a forked child, before anything else: the parent's rings are the parent's.
+    /// In a forked child, before anything else: the parent's rings are the parent's, until the child
+    /// uses one.
     #[must_use]
     pub fn after_fork(&self) -> Engine<H> {
         self.host.forked();
         let child = Engine::new(self.host.clone());
+        *child.shared.inherited.lock() = self.shared.to_inherit();
         // What threads remember of the parent's rings is void.
         child.shared.epoch.store(self.epoch() + 1, Ordering::Release);
         child
@@ -583,7 +607,7 @@ fn program_memory<H: Host>(
     Ok((Shm::of_program(cq, rings), Shm::of_program(sq, sqes)))
 }
 
-fn new_ring<H: Host>(
+pub(crate) fn new_ring<H: Host>(
     engine: &Engine<H>,
     memory: RingMemory,
     layout: crate::ring::Layout,

@@ -34,6 +34,7 @@ mod drain;
 mod engine;
 mod here;
 mod historic;
+mod inherit;
 mod issue;
 mod kbuf;
 mod kind;

@@ -244,6 +244,7 @@ impl<H: Host> Ring<H> {
     ) -> (R, Here<H>) {
         let mut guard: MutexGuard<'_, H, Submit<H>> = self.submit.lock();
         let sub = &mut *guard;
+        let turn = self.begin_turn(sub);
         sub.clock = None;
         let result = body(self, sub);
         self.run_ready(sub);
@@ -260,6 +261,7 @@ impl<H: Host> Ring<H> {
         let after = std::mem::take(&mut sub.after);
         let signals = sub.signals.take_due();
         let settled = sub.closing && sub.parked.len() == 0;
+        drop(turn);
         drop(guard);
         if !jobs.is_empty() || !blocked.is_empty() {
             self.shared.pool.queue(jobs, &blocked);

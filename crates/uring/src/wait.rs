@@ -252,6 +252,7 @@ impl<H: Host> Ring<H> {
             return look;
         }
         let mut cq = self.cq.lock();
+        cq.catch_up(&self.shm);
         if cq.has_overflow() {
             cq.flush_overflow(&self.shm, &self.layout);
         }
@@ -292,7 +293,11 @@ impl<H: Host> Ring<H> {
             {
                 return Err(Errno::ETIME);
             }
-            let timeout = until.map(|until| until.saturating_sub(now));
+            let mut timeout = until.map(|until| until.saturating_sub(now));
+            if crate::inherit::is_shared(&self.shm) {
+                let look = crate::inherit::LOOK_NS;
+                timeout = Some(timeout.map_or(look, |timeout| timeout.min(look)));
+            }
             self.drive(Role::Sleeper, timeout, limits.sigmask)?;
         }
     }
