@@ -37,6 +37,7 @@ mod skip;
 mod sqpoll;
 mod timeout;
 mod wait;
+mod wide_entries;
 mod zero_copy;
 
 /// What most bodies use.
