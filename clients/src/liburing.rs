@@ -1,4 +1,5 @@
-//! liburing's own test programs: Debian's source package, built and run, never copied in.
+//! liburing's own test programs, built and run, never copied in: Debian's source package, or the
+//! sources of any release in a directory that `RINGFENCE_LIBURING` names.
 
 use crate::apt::{Source, must};
 use crate::expected::{Expected, Verdict};
@@ -16,8 +17,8 @@ use std::time::Duration;
 
 const SOURCE: Source =
     Source { name: "liburing", version: "2.3-3", release: "bookworm", directory: "liburing-2.3" };
-/// The file of expected results.
-const EXPECTED: &str = "liburing-2.3.toml";
+/// The sources of another release: unpacked, and built there if they are not yet.
+const PATH: &str = "RINGFENCE_LIBURING";
 /// A test program's code for "cannot test this here".
 const SKIPPED: i32 = 77;
 
@@ -25,6 +26,8 @@ const SKIPPED: i32 = 77;
 ///
 /// Without --on, each runs refused and under ringfence, and a result other than the expected one
 /// fails, better ones too. With --on, results are printed and compared with nothing.
+///
+/// RINGFENCE_LIBURING=DIRECTORY takes the sources of another release from there.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Run on this host alone and print each result
@@ -50,7 +53,8 @@ pub(crate) struct Args {
 /// Runs the programs; the exit code says whether all is as expected.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workshop = place::workshop()?;
-    let programs = select(build(&workshop)?, &args.programs)?;
+    let release = Release::find(&workshop)?;
+    let programs = select(release.programs()?, &args.programs)?;
     let directory = workshop.join("liburing-run");
     std::fs::create_dir_all(&directory)?;
     let ringfence = match args.on {
@@ -60,26 +64,65 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let runner = Runner { directory, ringfence, limit: Duration::from_secs(args.limit) };
     match args.on {
         Some(host) => observe(&runner, host, &programs, args.jobs),
-        None => compare(&runner, &programs, args),
+        None => compare(&runner, &release, &programs, args),
     }
 }
 
-/// Fetches and builds the programs; their names and files.
-fn build(workshop: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    let source = SOURCE.unpacked(workshop)?;
-    let tests = source.join("test");
-    let built = source.join("built");
-    if !built.exists() {
-        eprintln!("clients: building {} {}", SOURCE.name, SOURCE.version);
-        must(Command::new("./configure").current_dir(&source).stdout(Stdio::null()))?;
+/// A release whose programs are run.
+struct Release {
+    /// As liburing itself counts them, such as `2.3`.
+    version: String,
+    sources: PathBuf,
+}
+
+impl Release {
+    /// The release that the environment names, else the distribution's, fetched if need be.
+    ///
+    /// # Errors
+    /// The directory holds no liburing, or nothing could be fetched.
+    fn find(workshop: &Path) -> Result<Release> {
+        let Some(path) = std::env::var_os(PATH) else {
+            let sources = SOURCE.unpacked(workshop)?;
+            return Ok(Release { version: version(&sources)?, sources });
+        };
+        let sources = PathBuf::from(&path).canonicalize();
+        let sources = sources.with_context(|| format!("{PATH}: {}", path.display()))?;
+        let version = version(&sources).with_context(|| format!("{PATH} names no liburing"))?;
+        Ok(Release { version, sources })
+    }
+
+    /// The name of the file of expected results.
+    fn expected(&self) -> String {
+        format!("liburing-{}.toml", self.version)
+    }
+
+    /// The programs, built as far as they are not yet, by name.
+    fn programs(&self) -> Result<BTreeMap<String, PathBuf>> {
+        let sources = &self.sources;
+        eprintln!("clients: building liburing {}", self.version);
+        if !sources.join("config-host.mak").exists() {
+            must(Command::new("./configure").current_dir(sources).stdout(Stdio::null()))?;
+        }
         for directory in ["src", "test"] {
             let mut make = Command::new("make");
-            must(make.args(["-s", "-j2", "-C", directory]).current_dir(&source))?;
+            must(make.args(["-s", "-j2", "-C", directory]).current_dir(sources))?;
         }
-        std::fs::write(&built, "")?;
+        built(sources)
     }
+}
+
+/// The version in the package description, which liburing's own build reads too.
+fn version(sources: &Path) -> Result<String> {
+    let path = sources.join("liburing.spec");
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let version = text.lines().find_map(|line| line.strip_prefix("Version:"));
+    Ok(version.with_context(|| format!("{}: no version", path.display()))?.trim().to_owned())
+}
+
+/// The programs that stand built among the sources, by name.
+fn built(sources: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let mut programs = BTreeMap::new();
-    for entry in tests.read_dir()? {
+    for entry in sources.join("test").read_dir()? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "t") {
             let name = path.file_stem().context("a file without a name")?;
@@ -147,8 +190,14 @@ fn observe(
     Ok(ExitCode::SUCCESS)
 }
 
-fn compare(runner: &Runner, programs: &BTreeMap<String, PathBuf>, args: &Args) -> Result<ExitCode> {
-    let mut expected = Expected::read(&place::own_file(EXPECTED))?;
+fn compare(
+    runner: &Runner,
+    release: &Release,
+    programs: &BTreeMap<String, PathBuf>,
+    args: &Args,
+) -> Result<ExitCode> {
+    let file = release.expected();
+    let mut expected = Expected::read(&place::own_file(&file))?;
     // Most of those that are known to fail hang, and would take all the time there is.
     let hasty = Runner { limit: runner.limit / 6, ..runner.clone() };
     let results = for_each(programs, args.jobs, |name, path| {
@@ -171,7 +220,7 @@ fn compare(runner: &Runner, programs: &BTreeMap<String, PathBuf>, args: &Args) -
     if args.programs.is_empty() {
         let mut gone = expected.programs().filter(|name| !results.contains_key(*name));
         if let Some(gone) = gone.next() {
-            bail!("{EXPECTED} names {gone}, which is no program");
+            bail!("{file} names {gone}, which is no program");
         }
     }
     tally(results.values());
@@ -179,7 +228,7 @@ fn compare(runner: &Runner, programs: &BTreeMap<String, PathBuf>, args: &Args) -
         results.into_iter().for_each(|(name, verdict)| expected.accept(&name, verdict));
         expected.write()?;
     } else if changes > 0 {
-        println!("{changes} results are not those of {EXPECTED}; if they should be: --bless");
+        println!("{changes} results are not those of {file}; if they should be: --bless");
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@
 mod apt;
 mod expected;
 mod host;
+mod io_uring_test;
 mod launch;
 mod liburing;
 mod place;
@@ -28,6 +29,8 @@ struct Cli {
 enum Command {
     /// Run liburing's own test programs and compare with the expected results
     Liburing(liburing::Args),
+    /// Run the io-uring crate's test program, which RINGFENCE_IO_URING_TEST names
+    IoUringTest(io_uring_test::Args),
     /// Run fio, qemu and other programs of the distribution that use io_uring
     Programs(programs::Args),
     /// Become a program that is refused io_uring, as in a container
@@ -37,6 +40,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Liburing(args) => liburing::run(&args),
+        Command::IoUringTest(args) => io_uring_test::run(&args),
         Command::Programs(args) => programs::run(&args),
         Command::Launch(args) => launch::run(args),
     };

@@ -22,9 +22,11 @@
 //! }
 //! ```
 
+pub mod aio;
 pub mod case;
 pub mod differ;
 mod engine;
+pub mod hostile;
 mod known;
 pub mod locking;
 mod mapping;
@@ -33,6 +35,7 @@ mod preload;
 pub mod program;
 pub mod record;
 mod ring;
+pub mod sim;
 pub mod sqe;
 pub mod sys;
 mod target;
@@ -42,6 +45,7 @@ pub use known::KNOWN;
 pub use mapping::Mapping;
 pub use preload::Preload;
 pub use ring::{Ring, timespec};
+pub use sim::Sim;
 pub use target::{Native, Skip, Target};
 
 /// What a body yields: it passed, or it cannot run here and says why. Failures panic.
@@ -74,6 +78,11 @@ macro_rules! ring_test {
             #[test]
             fn preload() {
                 $crate::case::run(&$crate::Preload, concat!(module_path!(), "::preload"), body);
+            }
+
+            #[test]
+            fn sim() {
+                $crate::case::run(&$crate::Sim, concat!(module_path!(), "::sim"), body);
             }
         }
     };

@@ -20,7 +20,7 @@ impl fmt::Display for Skip {
 ///
 /// Arguments are raw, as a program would pass them; errors are the errno.
 pub trait Target: Sync {
-    /// `native`, `engine`, `preload`.
+    /// `native`, `engine`, `preload`, `sim`.
     fn name(&self) -> &'static str;
 
     /// Starts the process that a body runs in.
@@ -56,6 +56,9 @@ pub trait Target: Sync {
 
     /// `dup` of any descriptor.
     fn dup(&self, fd: i32) -> Result<i32>;
+
+    /// One of the six system calls of Linux AIO.
+    fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64>;
 
     /// `poll` of one descriptor, a ring's too: the events that came, 0 after `timeout_ms`.
     fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16>;
@@ -101,7 +104,7 @@ impl dyn Target + '_ {
     /// # Errors
     /// [`Skip`] for the engine called directly.
     pub fn can_fork(&self) -> std::result::Result<(), Skip> {
-        if self.name() == "engine" {
+        if ["engine", "sim"].contains(&self.name()) {
             return Err(Skip("an engine called directly does not know of forks".to_owned()));
         }
         Ok(())
@@ -209,6 +212,13 @@ impl Target for Native {
         // SAFETY: as above.
         let new = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
         checked(i64::from(new)).map(|fd| fd as i32)
+    }
+
+    fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        let [a, b, c, d, e, f] = args;
+        // SAFETY: requests act on memory of the body that made them, which keeps it alive until
+        // their events; the kernel checks every address.
+        checked(unsafe { libc::syscall(number, a, b, c, d, e, f) }).map(|value| value as u64)
     }
 
     fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16> {

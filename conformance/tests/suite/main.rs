@@ -1,7 +1,9 @@
 //! The bodies, one file per mechanism. `cargo test -p ringfence-conformance` runs them all;
 //! `... -- link native` those of links on the kernel's io_uring.
 
+mod attributes;
 mod bad_input;
+mod bundle;
 mod cancel;
 mod command;
 mod defer;
@@ -26,6 +28,7 @@ mod process;
 mod register_buffers;
 mod register_files;
 mod register_misc;
+mod registrations;
 mod restrictions;
 mod rw;
 mod setup;
@@ -95,4 +98,23 @@ fn known_rows_name_bodies() {
         assert!(list.contains(&format!("{body}::engine: test")), "{body} is no body");
         assert!(seen.insert(body), "{body} has two rows");
     }
+}
+
+/// A row of what is not simulated names a body, each body once, and `docs/SIMULATION.md` says how
+/// many bodies run.
+#[test]
+fn simulated_bodies_are_counted() {
+    let binary = std::env::current_exe().expect("the test binary");
+    let list = std::process::Command::new(binary).arg("--list").output().expect("list");
+    let list = String::from_utf8(list.stdout).expect("UTF-8");
+    let mut exempt = std::collections::BTreeSet::new();
+    for body in ringfence_conformance::sim::NOT_SIMULATED.iter().flat_map(|(_, bodies)| *bodies) {
+        assert!(list.contains(&format!("{body}::sim: test")), "{body} is no body");
+        assert!(exempt.insert(body), "{body} has two rows");
+    }
+    let bodies = list.lines().filter(|line| line.ends_with("::sim: test")).count();
+    let said = format!("{} of {bodies} bodies run on the simulated host", bodies - exempt.len());
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/SIMULATION.md");
+    let text = std::fs::read_to_string(&page).expect("docs/SIMULATION.md");
+    assert!(text.contains(&said), "docs/SIMULATION.md is to say: {said}");
 }

@@ -1,4 +1,5 @@
-//! What crosses the boundary between a program and io_uring: structures, numbers, errors.
+//! What crosses the boundary between a program and io_uring or Linux AIO: structures, numbers,
+//! errors.
 //!
 //! The source of every figure is the kernel's UAPI header `linux/io_uring.h` (Linux 6.18, with the
 //! opcodes NOP128 and URING_CMD128 that follow it). Structures are plain data in the kernel's
@@ -15,6 +16,7 @@
 //! ```
 #![no_std]
 
+mod aio;
 mod cqe;
 mod errno;
 mod flags;
@@ -23,6 +25,7 @@ mod params;
 mod register;
 mod sqe;
 
+pub use aio::*;
 pub use cqe::*;
 pub use errno::{Errno, Result};
 pub use flags::*;

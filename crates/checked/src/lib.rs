@@ -21,8 +21,10 @@
 //! ```
 
 mod classes;
+mod timers;
 
 use ringfence_abi::Result;
+use ringfence_host::bugs::Bugs;
 use ringfence_host::sync::{AtomicU32, LockClass};
 use ringfence_host::{Clock, Event, Host, Point, RingMemory};
 use ringfence_lockdep::{self as lockdep, Blocked, InContext, SIGNAL};
@@ -42,9 +44,23 @@ impl<H: Host> Checked<H> {
 }
 
 /// The calling thread is inside the engine while this lives: its program's signal handlers are
-/// deferred, as an interceptor does it.
-pub fn inside() -> Blocked {
-    lockdep::block(&SIGNAL)
+/// deferred, as an interceptor does it, and timers run where the engine says so.
+pub fn inside() -> Inside {
+    Inside { _signals: lockdep::block(&SIGNAL), _timers: lockdep::block(&timers::TIMER) }
+}
+
+/// See [`inside`].
+#[derive(Debug)]
+#[must_use]
+pub struct Inside {
+    _signals: Blocked,
+    _timers: Blocked,
+}
+
+/// The calling thread starts anew: what it held and was in when it was unwound is forgotten.
+pub fn fresh_thread() {
+    timers::forget();
+    lockdep::switch(&mut lockdep::Task::new());
 }
 
 /// The calling thread runs a signal handler while this lives.
@@ -54,6 +70,8 @@ pub fn in_handler() -> InContext {
 
 impl<H: Host> Host for Checked<H> {
     type Lock = lockdep::Checked<H::Lock>;
+
+    const BUGS: Bugs = H::BUGS;
 
     fn new_lock(&self, class: &'static LockClass) -> Self::Lock {
         lockdep::Checked::new(classes::of(class), self.host.new_lock(class))
@@ -74,6 +92,11 @@ impl<H: Host> Host for Checked<H> {
         match point {
             Point::WorkerCall => lockdep::parking(),
             Point::Return => lockdep::returning(),
+            Point::TimersBegin => timers::begin(),
+            Point::TimersEnd => timers::end(),
+            Point::TimersOpen => timers::open(),
+            Point::TimersClosed => timers::close(),
+            Point::Link { .. } | Point::Get(_) | Point::Put { .. } => {}
         }
         self.host.at(point);
     }
@@ -108,6 +131,7 @@ impl<H: Host> Host for Checked<H> {
 
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<()> {
         let body = move || {
+            fresh_thread();
             // A thread of the engine has all signals blocked.
             let _inside = inside();
             body();
@@ -117,6 +141,10 @@ impl<H: Host> Host for Checked<H> {
 
     fn thread_id(&self) -> u32 {
         self.host.thread_id()
+    }
+
+    fn at_thread_exit(&self, body: Box<dyn FnOnce() + Send>) {
+        self.host.at_thread_exit(body);
     }
 
     fn cpus(&self) -> u32 {

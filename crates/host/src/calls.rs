@@ -110,6 +110,28 @@ pub fn poll_now<H: Host>(host: &H, fd: i32, events: u32) -> Result<u32> {
     Ok(u32::from(revents as u16))
 }
 
+/// `st_mode` of an open file.
+///
+/// # Errors
+/// `EBADF` if it is not open.
+pub fn file_mode<H: Host>(host: &H, fd: i32) -> Result<u32> {
+    // struct stat, of which st_mode stands in the low half of the fourth word on x86-64.
+    let mut stat = [0u64; 18];
+    host.syscall(libc::SYS_fstat, [fd as u64, addr_mut(&mut stat), 0, 0, 0, 0])?;
+    Ok(stat[3] as u32)
+}
+
+/// File systems that live in memory: tmpfs, ramfs, hugetlbfs.
+const IN_MEMORY: [u64; 3] = [0x0102_1994, 0x8584_58f6, 0x9584_58f6];
+
+/// Whether an open file is one of a file system in memory, which never waits for a disk.
+pub fn is_in_memory<H: Host>(host: &H, fd: i32) -> bool {
+    // struct statfs, which begins with the type.
+    let mut statfs = [0u64; 15];
+    let asked = host.syscall(libc::SYS_fstatfs, [fd as u64, addr_mut(&mut statfs), 0, 0, 0, 0]);
+    asked.is_ok() && IN_MEMORY.contains(&statfs[0])
+}
+
 /// Descriptors of the engine sit at or above this number, out of the program's way.
 pub const PRIVATE_FD_MIN: u64 = 700;
 

@@ -17,6 +17,7 @@
 //! assert_eq!(copy, text);
 //! ```
 
+pub mod bugs;
 pub mod calls;
 pub mod fault;
 pub mod kernel_aio;
@@ -55,10 +56,36 @@ pub struct Event {
 /// A place the engine tells its host of, for hosts that check or schedule it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Point {
-    /// A worker is about to make a call that may block.
+    /// A worker is about to make a call that may block; no lock is held.
     WorkerCall,
-    /// A call of the program's is about to return to it.
+    /// A call of the program's is about to return to it; no lock is held.
     Return,
+    /// Timers that are due run now, as callbacks.
+    TimersBegin,
+    /// They have run.
+    TimersEnd,
+    /// Timers may break in from here on; nowhere in the engine as it is.
+    TimersOpen,
+    /// They may no longer.
+    TimersClosed,
+    /// A link from a request at a worker to its linked timeout is read or written.
+    Link {
+        /// Tells it from other links.
+        of: usize,
+        /// It is written.
+        writes: bool,
+        /// The function that does it.
+        by: &'static str,
+    },
+    /// A linked timeout is armed: its target has a reference to it.
+    Get(u64),
+    /// That reference is dropped.
+    Put {
+        /// Which.
+        object: u64,
+        /// The function that does it.
+        by: &'static str,
+    },
 }
 
 /// What the engine needs of the world.
@@ -69,6 +96,9 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// The raw lock of every mutex of the engine's.
     type Lock: lock_api::RawMutex + Send + Sync + 'static;
 
+    /// The historic bugs that the engine on this host has: none, but for a replay of them.
+    const BUGS: bugs::Bugs = bugs::Bugs::NONE;
+
     /// A free lock of `class`.
     fn new_lock(&self, class: &'static LockClass) -> Self::Lock;
 
@@ -78,7 +108,7 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// Wakes up to `count` sleepers on `word`.
     fn futex_wake(&self, word: &AtomicU32, count: u32);
 
-    /// The engine is at `point`, where it holds no lock.
+    /// The engine is at `point`.
     #[inline(always)]
     fn at(&self, point: Point) {
         let _ = point;
@@ -126,6 +156,12 @@ pub trait Host: Clone + Send + Sync + 'static {
 
     /// The id of the calling thread.
     fn thread_id(&self) -> u32;
+
+    /// Runs `body` when the calling thread ends by itself or by `pthread_exit`. A host that is not
+    /// told of that drops it, as this one does by default.
+    fn at_thread_exit(&self, body: Box<dyn FnOnce() + Send>) {
+        drop(body);
+    }
 
     /// How many CPUs are online.
     fn cpus(&self) -> u32;

@@ -50,6 +50,18 @@ plain!(
     abi::OpenHow,
     abi::Iovec,
     abi::Msghdr,
+    abi::FutexWaitv,
+    abi::CloneBuffers,
+    abi::Napi,
+    abi::MemRegionReg,
+    abi::RegionDesc,
+    abi::RegWait,
+    abi::QueryHeader,
+    abi::QueryOpcode,
+    abi::Iocb,
+    abi::IoEvent,
+    abi::AioRing,
+    abi::AioSigset,
 );
 
 /// The bytes of a value.

@@ -201,6 +201,27 @@ impl Drop for Blocked {
     }
 }
 
+/// What [`block`] keeps out may come in on the calling thread while this lives.
+#[derive(Debug)]
+#[must_use]
+pub struct Opened {
+    context: &'static Context,
+    thread: PhantomData<*const ()>,
+}
+
+/// Lets `context` in where it is blocked once: the place inside of a long block that waits for it.
+/// What is held here is held with the context open.
+pub fn open(context: &'static Context) -> Opened {
+    TASK.with(|task| GLOBAL.unblock(task, context));
+    Opened { context, thread: PhantomData }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        TASK.with(|task| GLOBAL.block(task, self.context));
+    }
+}
+
 /// Tells that the calling thread is about to park or sleep: reports a held lock whose class is
 /// declared `no_park`.
 #[inline]

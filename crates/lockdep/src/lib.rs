@@ -43,8 +43,8 @@ mod validator;
 pub use class::{Class, ClassKey, Map, SUBCLASSES, Traits};
 pub use context::{CONTEXTS_MAX, Context, SIGNAL};
 pub use global::{
-    Blocked, InContext, acquire, acquire_as, block, enter, forget, held_count, on_report, parking,
-    release, release_as, reports, returning, stats, switch, validator,
+    Blocked, InContext, Opened, acquire, acquire_as, block, enter, forget, held_count, on_report,
+    open, parking, release, release_as, reports, returning, stats, switch, validator,
 };
 pub use mode::Mode;
 pub use permitted::{ACCEPT_VARIABLE, NotPermitted, Permitted, document};

@@ -1,4 +1,4 @@
-//! A seccomp filter that refuses io_uring, as container runtimes' default profiles do.
+//! A seccomp filter that refuses io_uring, as container runtimes' default profiles do, or Linux AIO.
 //!
 //! Those profiles are lists of what is allowed, and since 2023 the three system calls of io_uring
 //! are not among them: the profile's default action answers, an errno of EPERM. Here is that
@@ -29,6 +29,16 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 const SYSTEM_CALLS: [i64; 3] =
     [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
 
+/// The system calls of Linux AIO; the last is io_pgetevents.
+const AIO_CALLS: [i64; 6] = [
+    libc::SYS_io_setup,
+    libc::SYS_io_destroy,
+    libc::SYS_io_getevents,
+    libc::SYS_io_submit,
+    libc::SYS_io_cancel,
+    333,
+];
+
 /// How a refused system call is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -58,12 +68,25 @@ pub enum Error {
 /// # Errors
 /// [`Error`]; the thread is then as it was, save perhaps for `no_new_privs`.
 pub fn refuse_io_uring(answer: Answer) -> Result<(), Error> {
+    refuse(&SYSTEM_CALLS, answer)
+}
+
+/// Refuses Linux AIO, as [`refuse_io_uring`] does io_uring: what sandboxes answer, and
+/// emulators without it.
+///
+/// # Errors
+/// As [`refuse_io_uring`].
+pub fn refuse_aio(answer: Answer) -> Result<(), Error> {
+    refuse(&AIO_CALLS, answer)
+}
+
+fn refuse(calls: &[i64], answer: Answer) -> Result<(), Error> {
     let action = match answer {
         Answer::Errno(errno) => SeccompAction::Errno(errno.unsigned_abs()),
         Answer::Trap => SeccompAction::Trap,
         Answer::Kill => SeccompAction::KillProcess,
     };
-    let rules = SYSTEM_CALLS.into_iter().map(|number| (number, Vec::new())).collect();
+    let rules = calls.iter().map(|number| (*number, Vec::new())).collect();
     let machine = TargetArch::try_from(std::env::consts::ARCH)?;
     let filter: BpfProgram =
         SeccompFilter::new(rules, SeccompAction::Allow, action, machine)?.try_into()?;

@@ -1,4 +1,4 @@
-//! What serves the intercepted calls: the engine, or for measurements the kernel.
+//! What serves the intercepted calls: the engine, or the kernel.
 #![expect(unsafe_code, reason = "the engine is replaced in a forked child, and never freed")]
 
 use crate::config::{self, Backend};
@@ -37,7 +37,8 @@ static ANY_RING: AtomicBool = AtomicBool::new(false);
 
 /// Makes the engine ready; to be called once, when signals are intercepted.
 pub(crate) fn start() {
-    THROUGH.store(config::get().backend == Backend::Through, Relaxed);
+    // The kernel's io_uring may be left alone while AIO is served.
+    THROUGH.store(!crate::init::serves_io_uring(), Relaxed);
     signal::set_blocking_call(window::wait);
     crate::signal::own();
     fault::set_handled();
@@ -68,6 +69,12 @@ fn answer(result: Result<u32>) -> i64 {
 /// Serves a call; the thread is inside.
 #[inline]
 pub(crate) fn serve(number: i64, args: [u64; 6]) -> i64 {
+    if crate::aio::is_aio(number) {
+        return match engine() {
+            Some(engine) => crate::aio::serve(engine, number, args),
+            None => i64::from(Errno::ENOSYS.as_result()),
+        };
+    }
     if THROUGH.load(Relaxed) {
         PASSED[(number - libc::SYS_io_uring_setup) as usize].fetch_add(1, Relaxed);
         let waits = number == libc::SYS_io_uring_enter;
@@ -81,7 +88,7 @@ pub(crate) fn serve(number: i64, args: [u64; 6]) -> i64 {
         }
         libc::SYS_io_uring_register => answer(engine.register(fd as i32, a as u32, b, c as u32)),
         _ => {
-            ANY_RING.store(true, Relaxed);
+            set_any_ring();
             answer(engine.setup(fd as u32, a).map(|fd| fd as u32))
         }
     }
@@ -123,7 +130,8 @@ pub(crate) fn stats() -> Option<Stats> {
 
 /// How often setup, enter and register went through to the kernel, if that is where they go.
 pub(crate) fn passed() -> Option<[u64; 3]> {
-    THROUGH.load(Relaxed).then(|| [0, 1, 2].map(|kind: usize| PASSED[kind].load(Relaxed)))
+    let measured = config::get().backend == Backend::Through;
+    measured.then(|| [0, 1, 2].map(|kind: usize| PASSED[kind].load(Relaxed)))
 }
 
 /// Says whether all closes are made through libc, and so told of.
@@ -137,6 +145,18 @@ pub(crate) fn trust_closes(trusted: bool) {
 #[inline]
 pub(crate) fn any_ring() -> bool {
     ANY_RING.load(Relaxed)
+}
+
+/// There is a ring from now on, or an AIO context, which wants to hear of the same.
+pub(crate) fn set_any_ring() {
+    ANY_RING.store(true, Relaxed);
+}
+
+/// Waits for what must not be lost when the process ends.
+pub(crate) fn settle() {
+    if let Some(engine) = engine() {
+        engine.aio().settle();
+    }
 }
 
 /// The address of the byte that says so.

@@ -16,6 +16,17 @@ pub enum Backend {
     Through,
 }
 
+/// Who serves Linux AIO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aio {
+    /// The kernel while it grants contexts, the engine for those it refuses.
+    Auto,
+    /// The engine.
+    User,
+    /// The kernel.
+    Kernel,
+}
+
 /// How calls are intercepted; each tier includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
@@ -58,6 +69,8 @@ pub enum Counters {
 pub struct Config {
     /// `RINGFENCE_BACKEND`.
     pub backend: Backend,
+    /// `RINGFENCE_AIO`.
+    pub aio: Aio,
     /// `RINGFENCE_TIER`.
     pub tier: Tier,
     /// `RINGFENCE_LOG`.
@@ -81,6 +94,8 @@ const BACKENDS: &[(&str, Backend)] = &[
     ("through", Backend::Through),
 ];
 
+const AIOS: &[(&str, Aio)] = &[("auto", Aio::Auto), ("user", Aio::User), ("kernel", Aio::Kernel)];
+
 const TIERS: &[(&str, Tier)] = &[
     ("auto", Tier::Auto),
     ("symbols", Tier::Symbols),
@@ -100,6 +115,7 @@ impl Config {
     pub fn parse(get: impl Fn(&str) -> Option<String>) -> Result<Config, String> {
         Ok(Config {
             backend: choose(&get, "RINGFENCE_BACKEND", BACKENDS)?.unwrap_or(Backend::Auto),
+            aio: choose(&get, "RINGFENCE_AIO", AIOS)?.unwrap_or(Aio::Auto),
             tier: choose(&get, "RINGFENCE_TIER", TIERS)?.unwrap_or(Tier::Auto),
             log: choose(&get, "RINGFENCE_LOG", LOGS)?.unwrap_or(Log::Error),
             stats: counters(get("RINGFENCE_STATS")),

@@ -50,18 +50,22 @@ mod choose;
 mod clock;
 mod explore;
 mod failure;
+mod host;
 mod lock;
 mod race;
 mod rng;
 mod schedule;
+mod service;
 mod thread;
 mod world;
 
 pub use explore::{Explorer, Found, Report, SCHEDULE_VARIABLE, Strategy, explore};
 pub use failure::{Failure, Kind, Row};
+pub use host::{Faults, SimHost};
 pub use lock::{Mutex, MutexGuard, RawLock};
 pub use race::RaceCell;
 pub use schedule::{BadSchedule, Schedule};
+pub use service::Service;
 pub use thread::{
     JoinHandle, choose, draw, is_simulated, now, point, sleep, spawn, spawn_daemon, wait,
     wait_ready, wake, yield_now,

@@ -31,13 +31,28 @@ fn hook_panics() {
     HOOKED.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if is_simulated() {
+            if current().is_some_and(|(world, _)| !world.is_service) {
                 PANIC.set(Some(info.to_string()));
             } else {
                 previous(info);
             }
         }));
     });
+}
+
+/// Runs `body` as the virtual thread `id` of `world`, which has the turn.
+pub(crate) fn run_as<R>(world: &Arc<World>, id: usize, body: impl FnOnce() -> R) -> R {
+    struct Leave(usize);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            if let Some((world, _)) = CURRENT.take() {
+                world.leave(self.0);
+            }
+        }
+    }
+    CURRENT.set(Some((Arc::clone(world), id)));
+    let _leave = Leave(id);
+    body()
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -84,12 +99,14 @@ pub(crate) fn start(
     hook_panics();
     let (id, baton) = world.add(name, daemon, parent);
     let world = Arc::clone(world);
-    execute(Box::new(move || {
+    let is_service = world.is_service;
+    let job = Box::new(move || {
         CURRENT.set(Some((Arc::clone(&world), id)));
         let result = catch_unwind(AssertUnwindSafe(|| {
             world.begin(&baton);
             body();
         }));
+        let result_is_panic = result.is_err();
         let message = match result {
             Err(payload) if !payload.is::<Over>() => {
                 Some(PANIC.take().unwrap_or_else(|| "a panic without a message".to_owned()))
@@ -97,8 +114,19 @@ pub(crate) fn start(
             _ => None,
         };
         CURRENT.set(None);
+        if world.is_service && result_is_panic {
+            // Said by the panic's own message; a program with half an engine is of no use.
+            std::process::abort();
+        }
         world.finish(id, message);
-    }));
+    });
+    if is_service {
+        // Whoever counts the threads of a program finds those that there would be.
+        let builder = std::thread::Builder::new().name(name.to_owned());
+        builder.spawn(job).expect("a machine thread for a virtual one");
+    } else {
+        execute(job);
+    }
     id
 }
 
@@ -252,4 +280,43 @@ pub fn wait_ready(probe: Box<dyn Fn() -> bool + Send>, timeout: Option<u64>) -> 
     let deadline = timeout.map(|nanos| now.saturating_add(nanos));
     let place = Location::caller();
     world.wait(me, Wait { on: On::Ready(probe), deadline, label: "wait for readiness", place })
+}
+
+/// The calling thread's number as the engine sees it; none outside of a simulation.
+pub(crate) fn id() -> Option<u32> {
+    // Numbers of the machine's threads are small, or at least not these.
+    current().map(|(_, me)| 0x4000_0000 + me as u32)
+}
+
+/// Whether the calling thread's world serves threads from outside, in the machine's time.
+pub(crate) fn is_served() -> bool {
+    current().is_some_and(|(world, _)| world.is_service)
+}
+
+/// A wall clock that stood at `epoch` when its world began, nanoseconds.
+pub(crate) fn wall(epoch: u64) -> u64 {
+    expect_current("wall").0.state().wall(epoch)
+}
+
+/// Time that a call takes: others do not run meanwhile.
+pub(crate) fn pass(nanos: u64) {
+    if let Some((world, _)) = current() {
+        world.state().pass(nanos);
+    }
+}
+
+/// A real call was made: who waits for the real world may go on.
+pub(crate) fn touched_the_world() {
+    if let Some((world, _)) = current() {
+        world.state().dirty = true;
+    }
+}
+
+/// A thread that spins gives way, and comes back after so many nanoseconds of virtual time.
+#[track_caller]
+pub(crate) fn give_way(nanos: u64) {
+    let Some((world, me)) = current() else { return std::thread::yield_now() };
+    world.spin(me);
+    let deadline = Some(world.state().now().saturating_add(nanos));
+    world.wait(me, Wait { on: On::Time, deadline, label: "yield", place: Location::caller() });
 }

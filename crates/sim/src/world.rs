@@ -75,6 +75,8 @@ pub enum Woken {
 enum Status {
     Ready,
     Waiting(Wait),
+    /// In code that is not simulated.
+    Outside,
     Done,
 }
 
@@ -132,6 +134,8 @@ pub(crate) struct World {
     changed: Condvar,
     /// Tells this world's marks on long-lived objects from those of earlier ones.
     pub(crate) number: u64,
+    /// It serves threads that come and go, in the machine's time.
+    pub(crate) is_service: bool,
 }
 
 static NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -161,6 +165,20 @@ impl State {
 
     pub(crate) fn now(&self) -> u64 {
         if self.real_time { real_now() } else { self.time }
+    }
+
+    /// A wall clock that stood at `epoch` when the world began.
+    pub(crate) fn wall(&self, epoch: u64) -> u64 {
+        if self.real_time {
+            use ringfence_host::{Clock, Host, Os};
+            return Os.now(Clock::Realtime);
+        }
+        epoch + (self.time - BEGINNING)
+    }
+
+    /// Time that the running thread uses up.
+    pub(crate) fn pass(&mut self, nanos: u64) {
+        self.time += nanos;
     }
 
     pub(crate) fn thread(&mut self, id: usize) -> &mut Thread {
@@ -248,11 +266,11 @@ impl State {
     }
 
     /// Chooses who runs next; none if nobody can.
-    fn pick(&mut self, me: usize) -> Option<usize> {
+    fn pick(&mut self, me: Option<usize>) -> Option<usize> {
         let mut patience = 20;
         loop {
             self.wake_due();
-            let ready = self.ready(Some(me));
+            let ready = self.ready(me);
             if ready.is_empty() {
                 if self.real_time {
                     return None;
@@ -269,7 +287,7 @@ impl State {
                 }
                 continue;
             }
-            let current = (ready[0] == me).then_some(me);
+            let current = me.filter(|me| ready[0] == *me);
             let slack = self.time.saturating_add(self.limits.slack);
             let may_pass =
                 !self.real_time && self.next_deadline().is_some_and(|deadline| deadline <= slack);
@@ -360,7 +378,7 @@ impl World {
     pub(crate) fn new(chooser: Chooser, limits: Limits, real_time: bool) -> Arc<World> {
         let state = Mutex::new(State::new(chooser, limits, real_time));
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Arc::new(World { state, changed: Condvar::new(), number })
+        Arc::new(World { state, changed: Condvar::new(), number, is_service: real_time })
     }
 
     /// The state. A thread that panics holds no lock of the simulation's own.
@@ -461,7 +479,7 @@ impl World {
             return self.abort_here();
         }
         // The calling thread is ready, so somebody is.
-        let next = state.pick(me).unwrap_or(me);
+        let next = state.pick(Some(me)).unwrap_or(me);
         self.switch(state, me, next);
     }
 
@@ -503,7 +521,7 @@ impl World {
 
     /// Gives the turn to whoever can run, or ends the world.
     fn hand_on(&self, mut state: MutexGuard<'_, State>, me: usize) {
-        let next = if state.aborting { None } else { state.pick(me) };
+        let next = if state.aborting { None } else { state.pick(Some(me)) };
         let next = match next {
             Some(next) => Some(next),
             None if state.real_time && !state.aborting => None,
@@ -568,6 +586,50 @@ impl World {
             state.threads[me].clock.join(&clock);
         }
         done
+    }
+
+    /// A thread of the machine's comes in under a number that it had before, or a new one; goes on
+    /// when it has the turn.
+    pub(crate) fn enter(&self, known: Option<usize>) -> usize {
+        let id = known.unwrap_or_else(|| self.add("program", true, None).0);
+        let mut state = self.state();
+        state.threads[id].status = Status::Ready;
+        state.dirty = true;
+        let baton = Arc::clone(&state.threads[id].baton);
+        if state.current.is_none() {
+            state.current = Some(id);
+            return id;
+        }
+        drop(state);
+        baton.take();
+        id
+    }
+
+    /// It goes out again.
+    pub(crate) fn leave(&self, me: usize) {
+        let mut state = self.state();
+        state.threads[me].status = Status::Outside;
+        self.hand_on(state, me);
+    }
+
+    /// Lets time pass and looks at the real world for those who wait, as long as nobody runs.
+    pub(crate) fn tick(&self, pause: std::time::Duration) {
+        let mut state = self.state();
+        loop {
+            if state.current.is_none() {
+                state.dirty = true;
+                if let Some(next) = state.pick(None) {
+                    state.current = Some(next);
+                    let baton = Arc::clone(&state.threads[next].baton);
+                    drop(state);
+                    baton.give();
+                    state = self.state();
+                    continue;
+                }
+            }
+            let waited = self.changed.wait_timeout(state, pause);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// A name for a thread in a report.

@@ -38,13 +38,16 @@ struct Waiter {
 pub(crate) struct Wake {
     /// A waiter has what it waits for.
     pub(crate) waiters: bool,
-    /// Something was posted: the registered eventfd is due.
+    /// Something was posted: who polls the ring must see it.
+    pub(crate) posted: bool,
+    /// The registered eventfd is due as well.
     pub(crate) eventfd: bool,
 }
 
 impl Wake {
     pub(crate) fn merge(&mut self, other: Wake) {
         self.waiters |= other.waiters;
+        self.posted |= other.posted;
         self.eventfd |= other.eventfd;
     }
 }
@@ -61,11 +64,11 @@ impl View {
     /// Entries in the ring and the count of fired timeouts, unless completions wait outside the
     /// ring, which must be moved into it first.
     pub(crate) fn look(&self, shm: &Shm, ring: &Layout) -> Option<(u32, u32)> {
-        if self.overflowed.load(Ordering::Acquire) || crate::inherit::is_shared(shm) {
+        if self.overflowed.load(Ordering::Acquire) || crate::inherit::is_shared(shm, ring) {
             return None;
         }
         let head = shm.load(layout::CQ_HEAD, Ordering::Acquire);
-        let ready = self.tail.load(Ordering::Acquire).wrapping_sub(head).min(ring.cq_entries);
+        let ready = ring.used(head, self.tail.load(Ordering::Acquire));
         Some((ready, self.timeouts.load(Ordering::Acquire)))
     }
 }
@@ -82,6 +85,8 @@ pub(crate) struct Cq {
     pub(crate) timeouts: u32,
     /// Entries posted so far, overflowed ones included.
     pub(crate) posted: u32,
+    /// Nothing is waited for any more.
+    pub(crate) closed: bool,
 }
 
 impl Cq {
@@ -94,6 +99,7 @@ impl Cq {
             next_waiter: 0,
             timeouts: 0,
             posted: 0,
+            closed: false,
         }
     }
 
@@ -103,16 +109,20 @@ impl Cq {
         self.view.tail.store(tail, Ordering::Release);
     }
 
+    /// Where the next entry goes.
+    pub(crate) fn tail(&self) -> u32 {
+        self.tail
+    }
+
     /// Entries in the ring that the program has not taken. The program's head is believed only
     /// as far as it makes sense.
     pub(crate) fn ready(&self, shm: &Shm, ring: &Layout) -> u32 {
-        let head = shm.load(layout::CQ_HEAD, Ordering::Acquire);
-        self.tail.wrapping_sub(head).min(ring.cq_entries)
+        ring.used(shm.load(layout::CQ_HEAD, Ordering::Acquire), self.tail)
     }
 
     /// Whether `slots` more entries fit.
     fn has_room(&self, shm: &Shm, ring: &Layout, slots: u32) -> bool {
-        ring.cq_entries - self.ready(shm, ring) >= slots
+        ring.cq_entries() - self.ready(shm, ring) >= slots
     }
 
     /// Whether completions wait outside the ring.
@@ -125,9 +135,9 @@ impl Cq {
         if entries.is_empty() {
             return Wake::default();
         }
-        self.catch_up(shm);
+        self.catch_up(shm, ring);
         let mut entries = entries;
-        if self.overflow.is_empty() && !ring.mixed && !ring.cqe32 {
+        if self.overflow.is_empty() && !ring.mixed && !ring.cqe32 && ring.io_events == 0 {
             entries = self.write_plain(shm, ring, entries);
         }
         for entry in entries {
@@ -135,7 +145,9 @@ impl Cq {
             // Once anything overflowed, later ones queue behind it, or order would be lost.
             if !self.overflow.is_empty() || !self.write(shm, ring, entry) {
                 self.overflow.push_back(*entry);
-                shm.set_bits(layout::SQ_FLAGS, IORING_SQ_CQ_OVERFLOW);
+                if ring.io_events == 0 {
+                    shm.set_bits(layout::SQ_FLAGS, IORING_SQ_CQ_OVERFLOW);
+                }
             }
         }
         self.publish(shm, ring)
@@ -143,7 +155,7 @@ impl Cq {
 
     /// Posts an entry only if it fits in the ring; false if it does not.
     pub(crate) fn try_post(&mut self, shm: &Shm, ring: &Layout, entry: &Entry) -> Option<Wake> {
-        self.catch_up(shm);
+        self.catch_up(shm, ring);
         if !self.overflow.is_empty() || !self.write(shm, ring, entry) {
             return None;
         }
@@ -157,16 +169,16 @@ impl Cq {
         self.view.timeouts.store(self.timeouts, Ordering::Release);
         // Pairs with the program's acquire load of the tail: entries before it are written.
         shm.store(layout::CQ_TAIL, self.tail, Ordering::Release);
-        let disabled =
-            shm.load(layout::CQ_FLAGS, Ordering::Relaxed) & IORING_CQ_EVENTFD_DISABLED != 0;
-        Wake { waiters: self.any_satisfied(shm, ring), eventfd: !disabled }
+        let disabled = ring.io_events == 0
+            && shm.load(layout::CQ_FLAGS, Ordering::Relaxed) & IORING_CQ_EVENTFD_DISABLED != 0;
+        Wake { waiters: self.any_satisfied(shm, ring), posted: true, eventfd: !disabled }
     }
 
     /// Writes as many 16-byte entries as fit; those that do not are returned.
     fn write_plain<'a>(&mut self, shm: &Shm, ring: &Layout, entries: &'a [Entry]) -> &'a [Entry] {
-        let room = ring.cq_entries - self.ready(shm, ring);
+        let room = ring.cq_entries() - self.ready(shm, ring);
         let (fit, rest) = entries.split_at(entries.len().min(room as usize));
-        let mask = ring.cq_entries - 1;
+        let mask = ring.cq_entries() - 1;
         for entry in fit {
             shm.write(layout::CQES as usize + ((self.tail & mask) as usize) * 16, entry.cqe);
             self.tail = self.tail.wrapping_add(1);
@@ -176,8 +188,11 @@ impl Cq {
     }
 
     fn write(&mut self, shm: &Shm, ring: &Layout, entry: &Entry) -> bool {
+        if ring.io_events > 0 {
+            return self.write_event(shm, ring, entry);
+        }
         let wide = entry.wide && ring.mixed;
-        let mask = ring.cq_entries - 1;
+        let mask = ring.cq_entries() - 1;
         let last = self.tail & mask == mask;
         let slots = if wide { 2 + u32::from(last) } else { 1 };
         if !self.has_room(shm, ring, slots) {
@@ -202,9 +217,20 @@ impl Cq {
         true
     }
 
+    /// Writes an `io_event`. There is room but for a program that damages its own head: requests
+    /// are accepted for free places only.
+    fn write_event(&mut self, shm: &Shm, ring: &Layout, entry: &Entry) -> bool {
+        if !self.has_room(shm, ring, 1) {
+            return false;
+        }
+        crate::aio::ring::write(shm, self.tail, entry);
+        self.tail = (self.tail + 1) % ring.io_events;
+        true
+    }
+
     /// Moves kept completions into the ring as far as they fit.
     pub(crate) fn flush_overflow(&mut self, shm: &Shm, ring: &Layout) -> Wake {
-        self.catch_up(shm);
+        self.catch_up(shm, ring);
         if self.overflow.is_empty() {
             return Wake::default();
         }
@@ -214,7 +240,7 @@ impl Cq {
             }
             self.overflow.pop_front();
         }
-        if self.overflow.is_empty() {
+        if self.overflow.is_empty() && ring.io_events == 0 {
             shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_CQ_OVERFLOW);
         }
         self.publish(shm, ring)
@@ -242,7 +268,7 @@ impl Cq {
 
     /// Whether a wait for `want`, begun when `timeouts` had fired, is over.
     pub(crate) fn satisfies(&self, want: u32, timeouts: u32, shm: &Shm, ring: &Layout) -> bool {
-        self.timeouts != timeouts || self.ready(shm, ring) >= want
+        self.timeouts != timeouts || self.closed || self.ready(shm, ring) >= want
     }
 
     /// Whether any waiter has what it waits for.

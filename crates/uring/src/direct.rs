@@ -117,7 +117,7 @@ impl<H: Host> Ring<H> {
     /// Makes the context; no lock is held.
     #[cold]
     pub(crate) fn make_direct(self: &Arc<Self>) {
-        let entries = self.layout.sq_entries.clamp(*ENTRIES.start(), *ENTRIES.end());
+        let entries = self.layout.sq_entries().clamp(*ENTRIES.start(), *ENTRIES.end());
         let made = match self.host.allows_kernel_aio() {
             true => self.epoll().and_then(|epfd| Context::new(&self.host, epfd, entries)).ok(),
             false => None,

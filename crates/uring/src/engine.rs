@@ -4,8 +4,9 @@ use crate::attend::Attendant;
 use crate::cq::Cq;
 use crate::inherit::Inherited;
 use crate::locks;
-use crate::request::{OwnedFile, Request};
+use crate::request::OwnedFile;
 use crate::ring::Ring;
+use crate::ring_fds::Slots;
 use crate::submit::Submit;
 use crate::work::{Pool, op_name};
 use ringfence_abi::*;
@@ -17,7 +18,7 @@ use ringfence_host::{Host, Point, RingMemory, calls, plain};
 use std::collections::{BTreeMap, HashMap};
 
 /// Registered rings a thread may have.
-const RING_FDS_MAX: usize = 16;
+pub(crate) const RING_FDS_MAX: usize = 16;
 
 /// What all rings share.
 pub(crate) struct Shared<H: Host> {
@@ -33,6 +34,8 @@ pub(crate) struct Shared<H: Host> {
     pub(crate) trusts_closes: AtomicBool,
     pub(crate) pool: Arc<Pool<H>>,
     pub(crate) attendant: Arc<Attendant<H>>,
+    /// The contexts of Linux AIO.
+    pub(crate) aio: crate::aio::Contexts<H>,
     /// Operations of rings that are gone, by opcode.
     counts: Mutex<H, [u64; Op::COUNT]>,
 }
@@ -40,9 +43,9 @@ pub(crate) struct Shared<H: Host> {
 pub(crate) struct Rings<H: Host> {
     pub(crate) by_fd: HashMap<i32, Arc<Ring<H>>>,
     /// Rings whose descriptors are all closed, or nearly, until they are released.
-    all: Vec<Arc<Ring<H>>>,
+    pub(crate) all: Vec<Arc<Ring<H>>>,
     /// Registered rings, by thread.
-    registered: HashMap<u32, [Option<Arc<Ring<H>>>; RING_FDS_MAX]>,
+    pub(crate) registered: HashMap<u32, Slots<H>>,
 }
 
 impl<H: Host> Shared<H> {
@@ -63,12 +66,23 @@ impl<H: Host> Shared<H> {
             self.count.store(rings.all.len(), Ordering::Release);
             stale
         };
-        // The number was a ring's before, and nobody told of its close.
-        if let Some(stale) = stale {
-            stale.closed.store(true, Ordering::Release);
+        // The number was a ring's before and nobody told of its close, the host least of all.
+        if let Some(stale) = stale.filter(|stale| stale.watch < 0) {
+            self.release(&stale);
         }
         self.epoch.fetch_add(1, Ordering::AcqRel);
         ring
+    }
+
+    /// The ring a call means: by descriptor, or by index of the registered rings.
+    pub(crate) fn named(&self, host: &H, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
+        if registered {
+            let rings = self.rings.lock();
+            let slots = rings.registered.get(&host.thread_id()).ok_or(Errno::EINVAL)?;
+            let slot = slots.get(fd as u32 as usize).ok_or(Errno::EINVAL)?;
+            return slot.clone().ok_or(Errno::EBADF);
+        }
+        self.ring(fd).ok_or_else(|| no_ring(host, fd))
     }
 
     pub(crate) fn is_ring(&self, fd: i32) -> bool {
@@ -89,12 +103,12 @@ impl<H: Host> Shared<H> {
         host.released(&mut watches);
         for watch in watches {
             let gone = {
-                let mut rings = self.rings.lock();
-                let at = rings
-                    .all
-                    .iter()
-                    .position(|ring| ring.watch == watch && !is_named(&rings, ring));
-                at.map(|at| rings.all.swap_remove(at))
+                let rings = self.rings.lock();
+                let ring = rings.all.iter().find(|ring| ring.watch == watch);
+                // What is told once is kept for when the last thread that registered it lets go.
+                ring.inspect(|ring| ring.released.store(true, Ordering::Release))
+                    .filter(|ring| !is_named(&rings, ring))
+                    .cloned()
             };
             if let Some(ring) = gone {
                 self.release(&ring);
@@ -103,7 +117,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// Tears a ring down.
-    fn release(&self, ring: &Arc<Ring<H>>) {
+    pub(crate) fn release(&self, ring: &Arc<Ring<H>>) {
         {
             let mut rings = self.rings.lock();
             rings.by_fd.retain(|_, other| !Arc::ptr_eq(other, ring));
@@ -111,6 +125,11 @@ impl<H: Host> Shared<H> {
             self.count.store(rings.all.len(), Ordering::Release);
         }
         self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.tear_down(ring);
+    }
+
+    /// Tears a ring down that nothing leads to any more, and keeps its counts.
+    pub(crate) fn tear_down(&self, ring: &Arc<Ring<H>>) {
         let counts = ring.tear_down();
         let mut total = self.counts.lock();
         for (total, count) in total.iter_mut().zip(counts) {
@@ -118,7 +137,7 @@ impl<H: Host> Shared<H> {
         }
     }
 
-    pub(crate) fn register_ring_fds(&self, host: &H, arg: u64, nr: u32) -> Result<u32> {
+    pub(crate) fn register_ring_fds(self: &Arc<Self>, host: &H, arg: u64, nr: u32) -> Result<u32> {
         if nr == 0 || nr as usize > RING_FDS_MAX {
             return Err(Errno::EINVAL);
         }
@@ -130,14 +149,14 @@ impl<H: Host> Shared<H> {
         Ok(nr)
     }
 
-    fn register_ring_fd(&self, host: &H, arg: u64, index: u32) -> Result<()> {
+    fn register_ring_fd(self: &Arc<Self>, host: &H, arg: u64, index: u32) -> Result<()> {
         let mut row: FilesUpdate = plain::read_at(host, arg, u64::from(index))?;
         if row.resv != 0 {
             return Err(Errno::EINVAL);
         }
         let ring = self.ring(row.fds as i32).ok_or_else(|| no_ring(host, row.fds as i32))?;
         let mut rings = self.rings.lock();
-        let slots = rings.registered.entry(host.thread_id()).or_default();
+        let slots = self.slots(host, &mut rings);
         let slot = match row.offset {
             u32::MAX => slots.iter().position(Option::is_none).ok_or(Errno::EBUSY)?,
             slot if (slot as usize) < RING_FDS_MAX => slot as usize,
@@ -170,8 +189,8 @@ impl<H: Host> Shared<H> {
                 .registered
                 .get_mut(&host.thread_id())
                 .and_then(|slots| slots[row.offset as usize].take());
-            let unnamed =
-                gone.filter(|ring| !is_named(&rings, ring) && ring.closed.load(Ordering::Acquire));
+            let unnamed = gone
+                .filter(|ring| !is_named(&rings, ring) && ring.released.load(Ordering::Acquire));
             drop(rings);
             if let Some(ring) = unnamed {
                 self.release(&ring);
@@ -182,7 +201,7 @@ impl<H: Host> Shared<H> {
 }
 
 /// Whether a thread has the ring registered.
-fn is_named<H: Host>(rings: &Rings<H>, ring: &Arc<Ring<H>>) -> bool {
+pub(crate) fn is_named<H: Host>(rings: &Rings<H>, ring: &Arc<Ring<H>>) -> bool {
     rings.registered.values().flatten().flatten().any(|other| Arc::ptr_eq(other, ring))
 }
 
@@ -206,16 +225,6 @@ pub struct Engine<H: Host> {
     pub(crate) shared: Arc<Shared<H>>,
 }
 
-/// What the engine may take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of requests in flight in each ring, for at least one request. At the limit a submission
-    /// stops and returns the count so far, or `EAGAIN` if that is none.
-    pub request_bytes: Option<usize>,
-    /// Worker threads for bounded and for unbounded work; 0 leaves the engine's own limit.
-    pub workers: [u32; 2],
-}
-
 /// What the engine has done and holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -223,6 +232,8 @@ pub struct Stats {
     pub operations: BTreeMap<&'static str, u64>,
     /// Rings alive.
     pub rings: usize,
+    /// Contexts of Linux AIO alive.
+    pub contexts: usize,
     /// Worker threads alive.
     pub workers: u32,
     /// Bytes held for requests, live and recycled.
@@ -243,6 +254,7 @@ impl<H: Host> Engine<H> {
             trusts_closes: AtomicBool::new(false),
             pool: Arc::new(Pool::new(host.clone())),
             attendant: Arc::new(Attendant::new(host.clone())),
+            aio: crate::aio::Contexts::new(&host),
             counts: mutex(&host, &locks::COUNTS, [0; Op::COUNT]),
         });
         Engine { host, shared }
@@ -252,15 +264,6 @@ impl<H: Host> Engine<H> {
     /// is known of a descriptor can be kept between calls.
     pub fn trust_closes(&self, trusted: bool) {
         self.shared.trusts_closes.store(trusted, Ordering::Release);
-    }
-
-    /// Limits what the engine takes.
-    pub fn limit(&self, limits: &Limits) {
-        if let Some(bytes) = limits.request_bytes {
-            let requests = (bytes / size_of::<Request<H>>()).max(1);
-            self.shared.requests_max.store(requests, Ordering::Relaxed);
-        }
-        self.shared.pool.set_limits(limits.workers);
     }
 
     /// `io_uring_setup`; `params` is an address in the program.
@@ -284,7 +287,7 @@ impl<H: Host> Engine<H> {
         }
         if layout.has(IORING_SETUP_ATTACH_WQ) {
             // Workers are shared by all rings anyway; the other one must be a ring.
-            self.named(p.wq_fd as i32, false).map_err(|errno| match errno {
+            self.shared.named(&self.host, p.wq_fd as i32, false).map_err(|errno| match errno {
                 Errno::EOPNOTSUPP => Errno::EINVAL,
                 other => other,
             })?;
@@ -297,15 +300,15 @@ impl<H: Host> Engine<H> {
             let _ = calls::close(&self.host, fd);
             return Err(errno);
         }
-        if layout.has(IORING_SETUP_SINGLE_ISSUER) && !layout.has(IORING_SETUP_R_DISABLED) {
+        if ring.has(IORING_SETUP_SINGLE_ISSUER) && !ring.has(IORING_SETUP_R_DISABLED) {
             ring.owner.store(self.host.thread_id(), Ordering::Release);
         }
         let ring = self.shared.enlist(ring);
-        if layout.has(IORING_SETUP_SQPOLL) {
+        if ring.has(IORING_SETUP_SQPOLL) {
             ring.start_sqpoll(&p)?;
             ring.hold();
         }
-        if layout.has(IORING_SETUP_REGISTERED_FD_ONLY) {
+        if ring.has(IORING_SETUP_REGISTERED_FD_ONLY) {
             return self.register_only(&ring);
         }
         self.host.at(Point::Return);
@@ -315,12 +318,12 @@ impl<H: Host> Engine<H> {
     /// The ring is known by an index of the registered rings only.
     fn register_only(&self, ring: &Arc<Ring<H>>) -> Result<i32> {
         let mut rings = self.shared.rings.lock();
-        let slots = rings.registered.entry(self.host.thread_id()).or_default();
+        let slots = self.shared.slots(&self.host, &mut rings);
         let slot = slots.iter().position(Option::is_none).ok_or(Errno::EBUSY)?;
         slots[slot] = Some(Arc::clone(ring));
         rings.by_fd.remove(&ring.fd);
         drop(rings);
-        ring.closed.store(true, Ordering::Release);
+        ring.released.store(ring.watch < 0, Ordering::Release);
         calls::close(&self.host, ring.fd)?;
         Ok(slot as i32)
     }
@@ -337,8 +340,10 @@ impl<H: Host> Engine<H> {
         let mapped = if layout.has(IORING_SETUP_NO_MMAP) {
             program_memory(&self.host, asked, rings_len, sqes_len)
         } else {
-            let shm = Shm::map(memory.own, IORING_OFF_SQ_RING, rings_len).ok_or(Errno::ENOMEM);
-            let sqes = Shm::map(memory.own, IORING_OFF_SQES, sqes_len).ok_or(Errno::ENOMEM);
+            let [rings_max, sqes_max] = crate::register::resize::room(layout);
+            let shm = Shm::map(memory.own, IORING_OFF_SQ_RING, rings_len, rings_max);
+            let sqes = Shm::map(memory.own, IORING_OFF_SQES, sqes_len, sqes_max);
+            let (shm, sqes) = (shm.ok_or(Errno::ENOMEM), sqes.ok_or(Errno::ENOMEM));
             shm.and_then(|shm| sqes.map(|sqes| (shm, sqes)))
         };
         match mapped {
@@ -360,20 +365,6 @@ impl<H: Host> Engine<H> {
     /// Changes whenever a descriptor may have come to name another ring, or none.
     pub fn epoch(&self) -> u64 {
         self.shared.epoch.load(Ordering::Acquire)
-    }
-
-    /// The ring a call means: by descriptor, or by index of the registered rings.
-    fn named(&self, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
-        if registered {
-            let rings = self.shared.rings.lock();
-            let slots = rings.registered.get(&self.host.thread_id()).ok_or(Errno::EINVAL)?;
-            let slot = slots.get(fd as u32 as usize).ok_or(Errno::EINVAL)?;
-            return slot.clone().ok_or(Errno::EBADF);
-        }
-        if let Some(ring) = self.shared.ring(fd).or_else(|| self.adopt(fd)) {
-            return Ok(ring);
-        }
-        Err(no_ring(&self.host, fd))
     }
 
     /// `io_uring_enter`.
@@ -404,7 +395,17 @@ impl<H: Host> Engine<H> {
         if opcode as usize >= RegisterOp::ALL.len() {
             return Err(Errno::EINVAL);
         }
-        let result = self.named(fd, registered)?.register(opcode, arg, nr_args);
+        let result = match RegisterOp::from_code(opcode) {
+            // These need no ring.
+            Some(RegisterOp::SendMsgRing) if fd == -1 => {
+                crate::ops::msg_ring::send_directly(&self.shared, &self.host, arg, nr_args)
+            }
+            Some(RegisterOp::Query) if fd == -1 => {
+                crate::register::query::query(&self.host, arg, nr_args)
+            }
+            _ if fd == -1 && !registered => Err(Errno::EINVAL),
+            _ => self.named(fd, registered)?.register(opcode, arg, nr_args),
+        };
         self.host.at(Point::Return);
         result
     }
@@ -412,6 +413,9 @@ impl<H: Host> Engine<H> {
     /// Descriptors from `first` to `last` are about to be closed or replaced.
     pub fn before_close(&self, first: u32, last: u32) {
         self.shared.inherited.lock().retain(|fd, _| !(first..=last).contains(&(*fd as u32)));
+        for ring in self.shared.aio.rings() {
+            ring.keep_files(first, last);
+        }
         if self.shared.count.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -433,12 +437,14 @@ impl<H: Host> Engine<H> {
     /// until its last descriptor and mapping are gone.
     fn forget_rings(&self, first: u32, last: u32) {
         let mut rings = self.shared.rings.lock();
-        let before = rings.by_fd.len();
-        rings.by_fd.retain(|fd, _| !(first..=last).contains(&(*fd as u32)));
-        if rings.by_fd.len() != before {
-            drop(rings);
+        let closed = rings.by_fd.extract_if(|fd, _| (first..=last).contains(&(*fd as u32)));
+        let closed: Vec<Arc<Ring<H>>> = closed.map(|(_, ring)| ring).collect();
+        drop(rings);
+        if !closed.is_empty() {
             self.shared.epoch.fetch_add(1, Ordering::AcqRel);
         }
+        // Where the host cannot tell of the last mapping, the close is the end.
+        closed.iter().filter(|ring| ring.watch < 0).for_each(|ring| self.shared.release(ring));
     }
 
     /// `new` has become another descriptor of what `old` names.
@@ -495,7 +501,8 @@ impl<H: Host> Engine<H> {
     /// Descriptors of the engine's own, ascending: what a close of all descriptors must spare.
     pub fn private_fds(&self) -> Vec<u32> {
         let mut fds = self.shared.attendant.fds();
-        let rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
+        let mut rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
+        rings.extend(self.shared.aio.rings());
         for ring in rings {
             fds.extend(ring.fds());
         }
@@ -509,8 +516,10 @@ impl<H: Host> Engine<H> {
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
         let mut counts = *self.shared.counts.lock();
-        let rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
+        let mut rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
         let mut stats = Stats { rings: rings.len(), ..Stats::default() };
+        rings.extend(self.shared.aio.rings());
+        stats.contexts = rings.len() - stats.rings;
         for ring in &rings {
             let sub = ring.submit.lock();
             for (total, count) in counts.iter_mut().zip(sub.counts) {
@@ -524,6 +533,14 @@ impl<H: Host> Engine<H> {
         }
         stats
     }
+}
+
+/// The ring of an AIO context: without a descriptor, and its completions are `io_event`s.
+pub(crate) fn aio_ring<H: Host>(shared: &Arc<Shared<H>>, host: &H, nr: u32, shm: Shm) -> Ring<H> {
+    let memory = RingMemory { fd: -1, own: -1, watch: -1 };
+    let engine = Engine { host: host.clone(), shared: Arc::clone(shared) };
+    let (layout, sqes) = (crate::ring::Layout::aio(nr), Shm::of_program(0, 0));
+    new_ring(&engine, memory, layout, shm, sqes, &Params::default())
 }
 
 /// The memory that a `NO_MMAP` program brings.
@@ -581,13 +598,15 @@ pub(crate) fn new_ring<H: Host>(
         owner: AtomicU32::new(0),
         disabled: AtomicBool::new(params.flags & IORING_SETUP_R_DISABLED != 0),
         dead: AtomicBool::new(false),
-        closed: AtomicBool::new(false),
+        released: AtomicBool::new(false),
         announces: AtomicBool::new(false),
         holds: AtomicBool::new(false),
         sq_asked: AtomicBool::new(false),
         poll_fd: AtomicI32::new(-1),
         eventfd: mutex(host, &locks::EVENTFD, None),
+        pollers: crate::pollers::Pollers::new(host),
         undriven: AtomicU32::new(0),
+        settled: AtomicU32::new(0),
     }
 }
 

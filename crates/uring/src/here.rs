@@ -39,7 +39,7 @@ impl<H: Host> Here<H> {
             }
         }
         if !others.is_empty() {
-            ring.shared.pool.queue(others);
+            ring.shared.pool.queue(others, &[]);
         }
         Done { results, patience }
     }

@@ -75,7 +75,12 @@ impl<H: Host> Ring<H> {
         if req.force_async && punts && !req.polled {
             return Outcome::Work;
         }
-        (def.issue)(req, &mut Cx { ring: self, sub })
+        match req.credentials.clone() {
+            None => (def.issue)(req, &mut Cx { ring: self, sub }),
+            Some(credentials) => credentials
+                .during(&self.host, || (def.issue)(req, &mut Cx { ring: self, sub }))
+                .unwrap_or_else(|errno| Outcome::Done(errno.as_result())),
+        }
     }
 
     /// Completes a request that was tried, or parks it.
@@ -93,6 +98,7 @@ impl<H: Host> Ring<H> {
                 sub.here.push((class, job));
             }
             Outcome::Device => self.park_direct(sub, req),
+            Outcome::Block => self.park_blocked(sub, req),
             Outcome::Timer(deadline) => self.park_timer(sub, req, deadline),
         }
     }
@@ -159,6 +165,9 @@ impl<H: Host> Ring<H> {
             let cqe = Cqe { user_data: req.sqe.user_data, res, flags: req.cqe_flags };
             sub.batch.push(Entry { cqe, big: req.big_cqe, wide: req.wide });
         }
+        if crate::ops::zero_copy::is_notified(&req) {
+            sub.batch.push(crate::ops::zero_copy::notification(&req));
+        }
         if !sub.submitting || req.has(IOSQE_ASYNC) {
             sub.after.is_async = true;
         }
@@ -187,7 +196,9 @@ impl<H: Host> Ring<H> {
             rest = req.next.take();
             let errno = req.fate.take().unwrap_or(Errno::ECANCELED);
             (req.silent, req.loud) = (silent, !silent);
+            let notification = crate::ops::zero_copy::forgo(&mut req);
             self.complete(sub, req, errno.as_result());
+            sub.batch.extend(notification);
         }
     }
 }

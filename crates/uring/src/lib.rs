@@ -24,28 +24,35 @@
 //! assert_eq!(engine.enter(fd, 0, 0, IORING_ENTER_GETEVENTS, 0, 8), Ok(0));
 //! ```
 
+pub mod aio;
 mod attend;
+mod blocked;
 mod cancel;
 mod cq;
 mod direct;
 mod drain;
 mod engine;
 mod here;
+mod historic;
 mod inherit;
 mod issue;
 mod kbuf;
 mod kind;
 mod lifetime;
+mod limits;
 mod locks;
 mod opdef;
 mod ops;
 mod parked;
 mod patience;
 mod poll;
+mod pollers;
 mod register;
 mod request;
 mod rights;
 mod ring;
+mod ring_fds;
+mod same_file;
 mod setup;
 mod sqpoll;
 mod submit;
@@ -53,7 +60,9 @@ mod timeout;
 mod wait;
 mod work;
 
-pub use engine::{Engine, Limits, Stats};
+pub use aio::{Aio, Recent};
+pub use engine::{Engine, Stats};
+pub use limits::Limits;
 pub use locks::LOCK_CLASSES;
 pub use opdef::{Support, support};
 pub use ring::Ring;

@@ -26,12 +26,17 @@ classes! {
     /// registered resources. Taken by whoever submits, drives or completes. System calls made
     /// under it do not block.
     SUBMIT: "submission lock",
+    /// `Context::reader`: who takes events out of an AIO context's ring, for the copy to the
+    /// program.
+    AIO_READER: "reader of an AIO ring",
     /// `Job::state`: a request on its way to a worker, until one of worker and cancel takes it.
     JOB: "job",
     /// `Shared::rings`: the table of rings. Held for a look-up or a change of the table only.
     RINGS: "table of rings",
     /// `Shared::inherited`: rings that a forked child has not used yet; a leaf.
     INHERITED: "inherited rings",
+    /// `Contexts::by_id`: the table of AIO contexts. Held for a look-up or a change of the table.
+    AIO_CONTEXTS: "table of AIO contexts",
     /// `Attendant::charges`: the attendant's list.
     CHARGES: "attendant's list",
     /// `Ring::cq`, the completion lock: a leaf. Nothing that can queue, free or complete a request
@@ -42,6 +47,8 @@ classes! {
     TASK_WORK: "task work",
     /// `Ring::eventfd`: the registered eventfd, held for a copy; a leaf.
     EVENTFD: "eventfd",
+    /// `Pollers::rings`: the rings that poll a ring, held for a copy; a leaf.
+    POLLERS: "rings that poll",
     /// `Pool::state`: the worker pool's queue; a leaf.
     POOL: "worker pool",
     /// `Shared::counts`: operations of rings that are gone; a leaf.

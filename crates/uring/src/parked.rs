@@ -4,6 +4,7 @@
 //! hash over user_data. Whoever removes an entry owns its request; that is the whole of the race
 //! between a linked timeout and its target, or a cancel and a completion.
 
+use crate::blocked::Blocked;
 use crate::request::Req;
 use crate::work::Job;
 use ringfence_host::Host;
@@ -38,6 +39,8 @@ pub(crate) enum Waits<H: Host> {
     LinkTime { target: Key, req: Req<H> },
     /// A device, which the kernel asks; nobody can call that back.
     Device { req: Req<H> },
+    /// A thread that blocks for it.
+    Blocked { req: Req<H>, blocked: Arc<Blocked<H>> },
     /// A worker; the request is in the job until a worker starts it.
     Work { job: Arc<Job<H>> },
 }

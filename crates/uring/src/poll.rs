@@ -7,7 +7,7 @@
 //! between is still in the epoll queue, or waits for the lock.
 
 use crate::issue::take_link_timeout;
-use crate::parked::{Key, Parked, Waits};
+use crate::parked::{Key, Parked, Table, Waits};
 use crate::request::{FileRef, OwnedFile, Req};
 use crate::ring::{DEVICE_EVENT, Ring, SQ_WAKER_EVENT, WAKER_EVENT};
 use crate::submit::Submit;
@@ -32,7 +32,10 @@ pub(crate) const ALWAYS: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
 /// One registered file: who waits for it.
 #[derive(Debug, Default)]
 struct Watched {
+    /// Who waits, in the order of arming; keys of those that were taken away find nothing.
     waiting: Vec<Key>,
+    /// At most so many of them find nothing.
+    gone: usize,
     /// Tells events of this registration from those of an earlier file with the same number.
     generation: u32,
     /// It is in the epoll set, as far as we know.
@@ -84,10 +87,15 @@ impl Files {
         self.watched.keys().copied().filter(inside).collect()
     }
 
-    /// Forgets that a request waits.
-    pub(crate) fn remove(&mut self, fd: i32, key: Key) {
-        if let Some(watched) = self.watched.get_mut(&fd) {
-            watched.waiting.retain(|waiting| *waiting != key);
+    /// A request no longer waits for a file; its key finds nothing already. The list is cleared of
+    /// such keys when they outnumber the others, so that thousands of requests for one file cost
+    /// as much each as one.
+    pub(crate) fn remove<H: Host>(&mut self, fd: i32, parked: &Table<H>) {
+        let Some(watched) = self.watched.get_mut(&fd) else { return };
+        watched.gone += 1;
+        if watched.gone * 2 > watched.waiting.len() {
+            watched.waiting.retain(|key| parked.get(*key).is_some());
+            watched.gone = 0;
         }
     }
 }
@@ -176,6 +184,15 @@ impl<H: Host> Ring<H> {
         }
     }
 
+    /// Puts the file of a request that was not tried yet into the epoll set.
+    ///
+    /// # Errors
+    /// `EPERM` for a file that epoll does not take, `EBADF`.
+    pub(crate) fn watch_first(&self, sub: &mut Submit<H>, req: &Req<H>) -> Result<()> {
+        let told = matches!(req.file, FileRef::Plain(_)) && self.trusts_closes();
+        self.watch(sub, req.file.fd(), true, told)
+    }
+
     /// Makes sure that `fd` is in the epoll set.
     fn watch(&self, sub: &mut Submit<H>, fd: i32, tried: bool, trusted: bool) -> Result<()> {
         let epfd = self.epoll()?;
@@ -233,6 +250,7 @@ impl<H: Host> Ring<H> {
             }
             watched.drained = false;
             watched.ended |= revents & ENDS_DRAINING != 0;
+            watched.gone = 0;
             let mut waiting = std::mem::take(&mut watched.waiting);
             waiting.retain(|key| !self.let_go(sub, *key, revents));
             // Issuing happens after the scan, from the ready queue, so nobody was added since
@@ -285,6 +303,7 @@ impl<H: Host> Ring<H> {
     pub(crate) fn keep_files(self: &Arc<Self>, first: u32, last: u32) {
         self.with_submit(|ring, sub| {
             sub.kinds.forget(first, last);
+            sub.signals.forget(first, last);
             for fd in sub.polled.waits_in(first, last) {
                 ring.keep_file(sub, fd);
             }
@@ -314,7 +333,7 @@ impl<H: Host> Ring<H> {
         if epfd >= 0 && watched.registered {
             let _ = calls::epoll_ctl(&self.host, epfd, libc::EPOLL_CTL_DEL, fd, 0, 0);
         }
-        if watched.waiting.is_empty() {
+        if !watched.waiting.iter().any(|key| sub.parked.get(*key).is_some()) {
             return;
         }
         let Ok(kept) = OwnedFile::dup(&self.host, fd) else { return };

@@ -3,7 +3,6 @@
 use crate::cq::{Cq, Entry, View, Wake};
 use crate::engine::Shared;
 use crate::here::Here;
-use crate::request::Req;
 use crate::submit::Submit;
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
@@ -12,21 +11,23 @@ use ringfence_host::sync::{
 };
 use ringfence_host::{Host, calls};
 
-/// The shape of a ring, fixed at setup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The shape of a ring, fixed at setup but for its sizes, which change under both locks.
+#[derive(Debug)]
 pub(crate) struct Layout {
-    pub(crate) sq_entries: u32,
-    pub(crate) cq_entries: u32,
+    sq_entries: AtomicU32,
+    cq_entries: AtomicU32,
     /// `IORING_SETUP_*`.
     pub(crate) flags: u32,
-    /// Where the index array stands, if there is one, bytes.
-    pub(crate) array: Option<u32>,
+    /// Where the index array stands, bytes, 0 without one.
+    array: AtomicU32,
     /// Completion entries are 32 bytes.
     pub(crate) cqe32: bool,
     /// Completion entries of both sizes.
     pub(crate) mixed: bool,
     /// Distance of submission entries, bytes.
     pub(crate) sqe_size: u32,
+    /// In the ring of an AIO context the number of events, one of which stays free; else 0.
+    pub(crate) io_events: u32,
 }
 
 impl Layout {
@@ -34,16 +35,59 @@ impl Layout {
         let cqe32 = flags & IORING_SETUP_CQE32 != 0;
         // As the kernel has it, header and entries double together.
         let cqes_end = (layout::CQES + cq_entries * size_of::<Cqe>() as u32) << u32::from(cqe32);
-        let array = (flags & IORING_SETUP_NO_SQARRAY == 0).then_some(cqes_end.next_multiple_of(64));
+        let has_array = flags & IORING_SETUP_NO_SQARRAY == 0;
+        let array = if has_array { cqes_end.next_multiple_of(64) } else { 0 };
         Layout {
-            sq_entries,
-            cq_entries,
+            sq_entries: AtomicU32::new(sq_entries),
+            cq_entries: AtomicU32::new(cq_entries),
             flags,
-            array,
+            array: AtomicU32::new(array),
             cqe32,
             mixed: flags & IORING_SETUP_CQE_MIXED != 0,
             sqe_size: if flags & IORING_SETUP_SQE128 != 0 { 128 } else { 64 },
+            io_events: 0,
         }
+    }
+
+    /// The shape of an AIO context's ring: `nr` events behind a header, and no submission queue.
+    pub(crate) fn aio(nr: u32) -> Layout {
+        let (cq_entries, array) = (AtomicU32::new(nr - 1), AtomicU32::new(0));
+        Layout { cq_entries, array, io_events: nr, ..Layout::new(1, 1, 0) }
+    }
+
+    /// Completions between head and tail. The head is the program's, and believed only as far as
+    /// it makes sense.
+    #[inline]
+    pub(crate) fn used(&self, head: u32, tail: u32) -> u32 {
+        match self.io_events {
+            0 => tail.wrapping_sub(head).min(self.cq_entries()),
+            nr => (tail + nr - head % nr) % nr,
+        }
+    }
+
+    /// Entries of the submission queue.
+    #[inline]
+    pub(crate) fn sq_entries(&self) -> u32 {
+        self.sq_entries.load(Ordering::Relaxed)
+    }
+
+    /// Entries of the completion queue.
+    #[inline]
+    pub(crate) fn cq_entries(&self) -> u32 {
+        self.cq_entries.load(Ordering::Relaxed)
+    }
+
+    /// Where the index array stands, if there is one, bytes.
+    #[inline]
+    pub(crate) fn array(&self) -> Option<u32> {
+        Some(self.array.load(Ordering::Relaxed)).filter(|array| *array != 0)
+    }
+
+    /// Takes the sizes of another layout with the same flags.
+    pub(crate) fn resize(&self, new: &Layout) {
+        self.sq_entries.store(new.sq_entries(), Ordering::Relaxed);
+        self.cq_entries.store(new.cq_entries(), Ordering::Relaxed);
+        self.array.store(new.array().unwrap_or(0), Ordering::Relaxed);
     }
 
     pub(crate) fn has(&self, flag: u32) -> bool {
@@ -52,9 +96,9 @@ impl Layout {
 
     /// Length of the mapping that holds both rings, bytes.
     pub(crate) fn rings_len(&self) -> usize {
-        let cqes = layout::CQES as usize + self.cq_entries as usize * self.cqe_size();
-        match self.array {
-            Some(array) => array as usize + self.sq_entries as usize * 4,
+        let cqes = layout::CQES as usize + self.cq_entries() as usize * self.cqe_size();
+        match self.array() {
+            Some(array) => array as usize + self.sq_entries() as usize * 4,
             None => cqes << usize::from(self.cqe32),
         }
         .next_multiple_of(4096)
@@ -62,10 +106,10 @@ impl Layout {
 
     /// Length of the submission entries, bytes.
     pub(crate) fn sqes_len(&self) -> usize {
-        (self.sq_entries as usize * self.sqe_size as usize).next_multiple_of(4096)
+        (self.sq_entries() as usize * self.sqe_size as usize).next_multiple_of(4096)
     }
 
-    fn cqe_size(&self) -> usize {
+    pub(crate) fn cqe_size(&self) -> usize {
         size_of::<Cqe>() << usize::from(self.cqe32)
     }
 
@@ -102,7 +146,7 @@ pub struct Ring<H: Host> {
     /// What of `cq` can be known without its lock.
     pub(crate) view: Arc<View>,
     /// Results from workers, for rings whose owner alone may post.
-    pub(crate) task_work: Mutex<H, Vec<(crate::parked::Key, Req<H>, i32)>>,
+    pub(crate) task_work: Mutex<H, Vec<crate::work::Finished<H>>>,
     /// The epoll descriptor of the ring, -1 until something waits.
     pub(crate) epfd: AtomicI32,
     /// The eventfd in it that wakes a waiter, -1 until then.
@@ -126,8 +170,9 @@ pub struct Ring<H: Host> {
     pub(crate) disabled: AtomicBool,
     /// Torn down; every use is `EBADF` from here on.
     pub(crate) dead: AtomicBool,
-    /// Its descriptor was closed, or never given out.
-    pub(crate) closed: AtomicBool,
+    /// The host told that the program's last descriptor and mapping are gone; it lives on only as
+    /// a registered ring of some thread.
+    pub(crate) released: AtomicBool,
     /// Completions are announced elsewhere: by an eventfd, or by the poll descriptor.
     pub(crate) announces: AtomicBool,
     /// It holds files, an eventfd or a thread, though nothing may be pending.
@@ -137,8 +182,12 @@ pub struct Ring<H: Host> {
     /// Readable while the completion queue is not empty, -1 until someone polls the ring.
     pub(crate) poll_fd: AtomicI32,
     pub(crate) eventfd: Mutex<H, Option<EventFd>>,
+    /// Rings that poll this one.
+    pub(crate) pollers: crate::pollers::Pollers<H>,
     /// Enters that returned without looking at readiness.
     pub(crate) undriven: AtomicU32,
+    /// Of a closing ring: 1 once its last request is done.
+    pub(crate) settled: AtomicU32,
 }
 
 /// What is done when the submission lock has been released.
@@ -208,16 +257,27 @@ impl<H: Host> Ring<H> {
         sub.goes_on = false;
         let here = Here { jobs: std::mem::take(&mut sub.here), patience: sub.patience };
         let jobs = std::mem::take(&mut sub.jobs);
+        let blocked = std::mem::take(&mut sub.blocked);
         let after = std::mem::take(&mut sub.after);
+        let signals = sub.signals.take_due();
+        let settled = sub.closing && sub.parked.len() == 0;
         drop(turn);
         drop(guard);
-        if !jobs.is_empty() {
-            self.shared.pool.queue(jobs);
+        if !jobs.is_empty() || !blocked.is_empty() {
+            self.shared.pool.queue(jobs, &blocked);
         }
         self.wake(&after);
         if make_direct {
             self.make_direct();
         }
+        for wait in &blocked {
+            wait.settle();
+        }
+        if settled {
+            self.settled.store(1, Ordering::Release);
+            self.host.futex_wake(&self.settled, u32::MAX);
+        }
+        signals.send(&self.host);
         (result, here)
     }
 
@@ -231,8 +291,15 @@ impl<H: Host> Ring<H> {
                 let mut cq = self.cq.lock();
                 cq.timeouts = cq.timeouts.wrapping_add(std::mem::take(&mut sub.fired));
                 let wake = cq.post(&self.shm, &self.layout, &sub.batch);
-                (wake, cq.posted.wrapping_sub(cq.timeouts))
+                let posted = cq.posted.wrapping_sub(cq.timeouts);
+                if H::BUGS.timer_inversion {
+                    self.historic_flush_timeouts(sub, posted);
+                }
+                (wake, posted)
             };
+            if self.layout.io_events > 0 {
+                sub.signals.count(&sub.batch);
+            }
             sub.batch.clear();
             sub.after.wake.merge(wake);
             // Timeouts that count completions may be due now; found here, after unlocking.
@@ -272,8 +339,12 @@ impl<H: Host> Ring<H> {
         if after.wake.waiters && !alone {
             self.wake_waiter();
         }
-        if after.wake.eventfd && self.announces.load(Ordering::Acquire) {
-            self.signal_eventfd(after.is_async);
+        if after.wake.posted && self.announces.load(Ordering::Acquire) {
+            self.signal_poll_fd();
+            if after.wake.eventfd {
+                self.signal_eventfd(after.is_async);
+            }
+            self.nudge_pollers();
         }
     }
 
@@ -285,11 +356,15 @@ impl<H: Host> Ring<H> {
         }
     }
 
-    pub(crate) fn signal_eventfd(&self, is_async: bool) {
+    /// Makes the descriptor readable that stands for the ring where it is polled.
+    pub(crate) fn signal_poll_fd(&self) {
         let poll_fd = self.poll_fd.load(Ordering::Acquire);
         if poll_fd >= 0 {
             calls::eventfd_signal(&self.host, poll_fd);
         }
+    }
+
+    pub(crate) fn signal_eventfd(&self, is_async: bool) {
         // Most rings have none; the lock is a leaf and held for a copy.
         let eventfd = *self.eventfd.lock();
         if let Some(eventfd) = eventfd

@@ -3,10 +3,11 @@
 use crate::cq::Entry;
 use crate::drain::Drain;
 use crate::opdef::{OpDef, Table as Ops};
+use crate::ops::zero_copy::is_notified;
 use crate::parked::Table;
 use crate::poll::Files as Polled;
 use crate::register::Registered;
-use crate::request::{Extra, FileRef, Outcome, Req, Request};
+use crate::request::{FileRef, Outcome, Req, Request};
 use crate::ring::{After, Ring};
 use crate::timeout::Timers;
 use crate::work::Job;
@@ -22,7 +23,7 @@ const CACHE_MAX: usize = 512;
 pub(crate) const PATIENCE_META: usize = 2;
 
 /// Entry flags that exist.
-const SQE_FLAGS_KNOWN: u8 = IOSQE_FIXED_FILE
+pub(crate) const SQE_FLAGS_KNOWN: u8 = IOSQE_FIXED_FILE
     | IOSQE_IO_DRAIN
     | IOSQE_IO_LINK
     | IOSQE_IO_HARDLINK
@@ -48,6 +49,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) fired: u32,
     /// Work for the pool, handed over once the lock is released.
     pub(crate) jobs: Vec<Arc<Job<H>>>,
+    /// Waits for threads, handed over once the lock is released.
+    pub(crate) blocked: Vec<Arc<crate::blocked::Blocked<H>>>,
     /// Calls for the submitting thread itself to make once the lock is released, and their classes.
     pub(crate) here: Vec<(usize, Arc<Job<H>>)>,
     /// The results of such calls are being taken in, and more may follow.
@@ -80,6 +83,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) starved: bool,
     /// Operations done, by opcode.
     pub(crate) counts: [u64; Op::COUNT],
+    /// The eventfds of an AIO context's requests.
+    pub(crate) signals: crate::aio::signal::Signals<H>,
     /// Inside a submission by the program; completions are then not asynchronous.
     pub(crate) submitting: bool,
     /// The ring is being torn down; nothing is issued any more.
@@ -97,6 +102,7 @@ impl<H: Host> Submit<H> {
             batch: Vec::with_capacity(32),
             fired: 0,
             jobs: Vec::new(),
+            blocked: Vec::new(),
             here: Vec::new(),
             goes_on: false,
             after: After::default(),
@@ -113,14 +119,20 @@ impl<H: Host> Submit<H> {
             alive: 0,
             starved: false,
             counts: [0; Op::COUNT],
+            signals: crate::aio::signal::Signals::default(),
             submitting: false,
             closing: false,
         }
     }
 
+    /// How far the submission queue is consumed.
+    pub(crate) fn head(&self) -> u32 {
+        self.head
+    }
+
     /// A request for an entry, from the cache if it has one.
     #[inline(always)]
-    fn new_request(&mut self, sqe: &Sqe) -> Req<H> {
+    pub(crate) fn new_request(&mut self, sqe: &Sqe) -> Req<H> {
         self.alive += 1;
         let mut req = self.cache.pop().unwrap_or_default();
         req.reset(sqe);
@@ -137,8 +149,8 @@ impl<H: Host> Submit<H> {
         if self.registered.files.has_leaving() {
             self.registered.files.let_go(&mut self.batch);
         }
+        req.held = None;
         if self.registered.buffers.has_leaving() {
-            req.extra = Extra::None;
             self.registered.buffers.let_go(&mut self.batch);
         }
         if self.cache.len() < CACHE_MAX {
@@ -173,7 +185,7 @@ impl<H: Host> Ring<H> {
     pub(crate) fn submit_entries(self: &Arc<Self>, sub: &mut Submit<H>, count: u32) -> u32 {
         // Pairs with the program's release store of the tail: the entries before it are written.
         let tail = self.shm.load(layout::SQ_TAIL, Ordering::Acquire);
-        let entries = tail.wrapping_sub(sub.head).min(self.layout.sq_entries).min(count);
+        let entries = tail.wrapping_sub(sub.head).min(self.layout.sq_entries()).min(count);
         let mut taken = 0;
         sub.submitting = true;
         let alive_max = self.shared.requests_max.load(Ordering::Relaxed);
@@ -205,10 +217,10 @@ impl<H: Host> Ring<H> {
     /// The next entry, copied; `None` for an index that is out of range.
     #[inline]
     fn next_sqe(&self, sub: &mut Submit<H>) -> Option<Sqe> {
-        let mask = self.layout.sq_entries - 1;
+        let mask = self.layout.sq_entries() - 1;
         let mut index = sub.head & mask;
         sub.head = sub.head.wrapping_add(1);
-        if let Some(array) = self.layout.array {
+        if let Some(array) = self.layout.array() {
             index = self.shm.load(array + index * 4, Ordering::Relaxed);
             if index > mask {
                 sub.dropped = sub.dropped.wrapping_add(1);
@@ -251,7 +263,9 @@ impl<H: Host> Ring<H> {
             return Err(errno);
         }
         match self.attempt(sub, &mut req, def) {
-            Outcome::Done(res) if req.buffer.is_none() => self.complete_alone(sub, req, res),
+            Outcome::Done(res) if req.buffer.is_none() && !is_notified(&req) => {
+                self.complete_alone(sub, req, res)
+            }
             outcome => self.conclude(sub, req, outcome),
         }
         Ok(())
@@ -340,8 +354,8 @@ impl<H: Host> Ring<H> {
             return Err(Errno::EINVAL);
         }
         if req.sqe.personality != 0 {
-            // None can be registered.
-            return Err(Errno::EINVAL);
+            let credentials = sub.registered.personalities.get(req.sqe.personality)?;
+            req.credentials = Some(credentials);
         }
         (def.prep)(req, &mut Prep { ring: self, sub, at_once })
     }

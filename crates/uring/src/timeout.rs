@@ -10,7 +10,7 @@ use crate::ring::Ring;
 use crate::submit::Submit;
 use ringfence_abi::*;
 use ringfence_host::sync::{Arc, Ordering};
-use ringfence_host::{Clock, Host};
+use ringfence_host::{Clock, Host, Point};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -77,7 +77,7 @@ impl Timers {
     }
 
     /// A timer is no longer armed; its key finds nothing already.
-    fn forget(&mut self, key: Key) {
+    pub(crate) fn forget(&mut self, key: Key) {
         self.live = self.live.saturating_sub(1);
         if !self.counted.is_empty() {
             self.counted.retain(|counted| *counted != key);
@@ -174,16 +174,21 @@ impl<H: Host> Ring<H> {
             time.deadline = deadline_of(&self.host, time.nanos, time.clock, time.absolute);
         }
         let deadline = time.deadline;
+        if H::BUGS.overflow_recursion {
+            self.historic_timeout_lock();
+        }
         let key = sub.parked.insert(parked_timer(timeout, Some(target)));
         if let Some(entry) = sub.parked.get_mut(target) {
             match &mut entry.waits {
                 Waits::Ready { req, .. }
+                | Waits::Blocked { req, .. }
                 | Waits::Time { req }
                 | Waits::LinkTime { req, .. }
                 | Waits::Device { req } => req.link_timeout = Some(key),
                 Waits::Work { job } => job.set_link_timeout(key),
             }
         }
+        self.host.at(Point::Get(key.as_u64()));
         self.arm(sub, key, deadline);
     }
 
@@ -195,6 +200,7 @@ impl<H: Host> Ring<H> {
             req.link_timeout = None;
             return;
         };
+        self.host.at(Point::Put { object: key.as_u64(), by: "rejoin_link_timeout" });
         sub.timers.forget(key);
         req.link_timeout = None;
         if let Waits::LinkTime { req: mut timeout, .. } = entry.waits {
@@ -207,7 +213,11 @@ impl<H: Host> Ring<H> {
     pub(crate) fn end_link_timeout(self: &Arc<Self>, sub: &mut Submit<H>, req: &mut Req<H>) {
         let Some(key) = req.link_timeout.take() else { return };
         // Whoever takes the entry owns the timeout: here, or the timer that fired.
-        let Some(entry) = sub.parked.remove(key) else { return };
+        let entry = sub.parked.remove(key);
+        if entry.is_some() || H::BUGS.link_timeout_double_put {
+            self.host.at(Point::Put { object: key.as_u64(), by: "end_link_timeout" });
+        }
+        let Some(entry) = entry else { return };
         sub.timers.forget(key);
         if let Waits::LinkTime { req: mut timeout, .. } = entry.waits {
             timeout.next = req.next.take();
@@ -245,7 +255,10 @@ impl<H: Host> Ring<H> {
         sub.timers.forget(key);
         match entry.waits {
             Waits::Time { req } => self.fire_timeout(sub, req),
-            Waits::LinkTime { target, req } => self.fire_link_timeout(sub, target, req),
+            Waits::LinkTime { target, req } => {
+                self.host.at(Point::Put { object: key.as_u64(), by: "fire" });
+                self.fire_link_timeout(sub, target, req);
+            }
             _ => {}
         }
     }
@@ -275,7 +288,8 @@ impl<H: Host> Ring<H> {
         req.silent = req.has(IOSQE_CQE_SKIP_SUCCESS);
         let result = crate::cancel::cancel_parked(sub, target);
         let res = match result {
-            Ok(()) => Errno::ETIME.as_result(),
+            Ok(0) => Errno::ETIME.as_result(),
+            Ok(count) => count,
             Err(errno) => errno.as_result(),
         };
         self.complete(sub, req, res);
@@ -287,14 +301,7 @@ pub(crate) fn expire_counted<H: Host>(ring: &Arc<Ring<H>>, sub: &mut Submit<H>, 
     if sub.timers.counted.is_empty() {
         return;
     }
-    let is_due = |key: &Key| match sub.parked.get(*key).map(|entry| &entry.waits) {
-        Some(Waits::Time { req }) => {
-            matches!(req.extra, Extra::Time(time) if posted.wrapping_sub(time.target) as i32 >= 0)
-        }
-        _ => true,
-    };
-    let due: Vec<Key> = sub.timers.counted.iter().copied().filter(is_due).collect();
-    for key in due {
+    for key in counted_due(sub, posted) {
         let entry = sub.parked.remove(key);
         sub.timers.forget(key);
         if let Some(Waits::Time { req }) = entry.map(|entry| entry.waits) {
@@ -304,6 +311,17 @@ pub(crate) fn expire_counted<H: Host>(ring: &Arc<Ring<H>>, sub: &mut Submit<H>, 
             ring.complete(sub, req, 0);
         }
     }
+}
+
+/// The timeouts that waited for this many completions.
+pub(crate) fn counted_due<H: Host>(sub: &Submit<H>, posted: u32) -> Vec<Key> {
+    let is_due = |key: &Key| match sub.parked.get(*key).map(|entry| &entry.waits) {
+        Some(Waits::Time { req }) => {
+            matches!(req.extra, Extra::Time(time) if posted.wrapping_sub(time.target) as i32 >= 0)
+        }
+        _ => true,
+    };
+    sub.timers.counted.iter().copied().filter(is_due).collect()
 }
 
 /// Takes a timeout out by its key; the caller owns it.
@@ -326,10 +344,13 @@ pub(crate) fn rearm_linked<H: Host>(
     let Some(entry) = sub.parked.remove(key) else { return };
     sub.timers.forget(key);
     if let Waits::LinkTime { target, req } = entry.waits {
+        ring.host.at(Point::Put { object: key.as_u64(), by: "rearm_linked" });
         let key = sub.parked.insert(parked_timer(req, Some(target)));
+        ring.host.at(Point::Get(key.as_u64()));
         if let Some(entry) = sub.parked.get_mut(target) {
             match &mut entry.waits {
                 Waits::Ready { req, .. }
+                | Waits::Blocked { req, .. }
                 | Waits::Time { req }
                 | Waits::LinkTime { req, .. }
                 | Waits::Device { req } => req.link_timeout = Some(key),

@@ -4,16 +4,18 @@
 //! requests on its own stack, so that nothing is handed to another thread on the way.
 
 use crate::ring::Ring;
+use crate::work::Finished;
 use ringfence_abi::*;
 use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Clock, Event, Host, Point, plain};
 
-const FLAGS_KNOWN: u32 = IORING_ENTER_GETEVENTS
+pub(crate) const FLAGS_KNOWN: u32 = IORING_ENTER_GETEVENTS
     | IORING_ENTER_SQ_WAKEUP
     | IORING_ENTER_SQ_WAIT
     | IORING_ENTER_EXT_ARG
     | IORING_ENTER_REGISTERED_RING
     | IORING_ENTER_ABS_TIMER
+    | IORING_ENTER_EXT_ARG_REG
     | IORING_ENTER_NO_IOWAIT;
 
 /// Events taken from epoll at once.
@@ -38,12 +40,12 @@ pub(crate) enum Role {
 
 /// How long a wait may last, and under which signal mask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Limits {
+pub(crate) struct Limits {
     /// The end, MONOTONIC nanoseconds.
-    deadline: Option<u64>,
+    pub(crate) deadline: Option<u64>,
     /// Until then a wait goes on for its full count, MONOTONIC nanoseconds.
     min_deadline: Option<u64>,
-    sigmask: Option<u64>,
+    pub(crate) sigmask: Option<u64>,
 }
 
 /// Whether an enter's flags exist.
@@ -112,7 +114,7 @@ impl<H: Host> Ring<H> {
             if self.is_deferred() {
                 self.check_owner()?;
             }
-            self.wait(min_complete.min(self.layout.cq_entries), limits)
+            self.wait(min_complete.min(self.layout.cq_entries()), limits)
         });
         match waited {
             Err(errno) if submitted == 0 => Err(errno),
@@ -143,13 +145,9 @@ impl<H: Host> Ring<H> {
             limits.sigmask = self.read_sigmask(arg, argsz)?;
             return Ok(limits);
         }
-        if argsz as usize != size_of::<GeteventsArg>() {
-            return Err(Errno::EINVAL);
-        }
-        let ext: GeteventsArg = plain::read(&self.host, arg)?;
+        let (ext, time) = self.wait_argument(flags, arg, argsz)?;
         limits.sigmask = self.read_sigmask(ext.sigmask, u64::from(ext.sigmask_sz))?;
-        if ext.ts != 0 {
-            let time: Timespec = plain::read(&self.host, ext.ts)?;
+        if let Some(time) = time {
             let nanos = (time.tv_sec.max(0) as u64)
                 .saturating_mul(1_000_000_000)
                 .saturating_add(time.tv_nsec.max(0) as u64);
@@ -162,6 +160,35 @@ impl<H: Host> Ring<H> {
             limits.min_deadline = Some(now + u64::from(ext.min_wait_usec) * 1000);
         }
         Ok(limits)
+    }
+
+    /// The argument of a wait, and its time: from where the program points, or from a registered
+    /// region.
+    fn wait_argument(
+        &self,
+        flags: u32,
+        arg: u64,
+        argsz: u64,
+    ) -> Result<(GeteventsArg, Option<Timespec>)> {
+        if flags & IORING_ENTER_EXT_ARG_REG == 0 {
+            if argsz as usize != size_of::<GeteventsArg>() {
+                return Err(Errno::EINVAL);
+            }
+            let ext: GeteventsArg = plain::read(&self.host, arg)?;
+            let time = if ext.ts == 0 { None } else { Some(plain::read(&self.host, ext.ts)?) };
+            return Ok((ext, time));
+        }
+        if argsz as usize != size_of::<RegWait>() {
+            return Err(Errno::EINVAL);
+        }
+        let wait = self.submit.lock().registered.wait_argument(&self.host, arg)?;
+        if wait.flags & !IORING_REG_WAIT_TS != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let (sigmask, sigmask_sz, min_wait_usec) =
+            (wait.sigmask, wait.sigmask_sz, wait.min_wait_usec);
+        let ext = GeteventsArg { sigmask, sigmask_sz, min_wait_usec, ts: 0 };
+        Ok((ext, (wait.flags & IORING_REG_WAIT_TS != 0).then_some(wait.ts)))
     }
 
     fn read_sigmask(&self, addr: u64, size: u64) -> Result<Option<u64>> {
@@ -179,6 +206,17 @@ impl<H: Host> Ring<H> {
     /// # Errors
     /// `ETIME` and `EINTR`, if the queue is empty.
     fn wait(self: &Arc<Self>, want: u32, limits: Limits) -> Result<()> {
+        match self.wait_strictly(want, limits) {
+            Err(errno @ (Errno::ETIME | Errno::EINTR)) => self.unless_ready(errno),
+            other => other,
+        }
+    }
+
+    /// Waits until `want` completions are there.
+    ///
+    /// # Errors
+    /// `ETIME` and `EINTR`, whatever is there.
+    pub(crate) fn wait_strictly(self: &Arc<Self>, want: u32, limits: Limits) -> Result<()> {
         let undriven = self.undriven.fetch_add(1, Ordering::Relaxed);
         let (mut ready, timeouts) = self.look();
         // A wait for nothing is a wish to see what has happened.
@@ -209,12 +247,12 @@ impl<H: Host> Ring<H> {
     }
 
     /// Completions in the ring, what overflowed moved into it, and the count of fired timeouts.
-    fn look(&self) -> (u32, u32) {
+    pub(crate) fn look(&self) -> (u32, u32) {
         if let Some(look) = self.view.look(&self.shm, &self.layout) {
             return look;
         }
         let mut cq = self.cq.lock();
-        cq.catch_up(&self.shm);
+        cq.catch_up(&self.shm, &self.layout);
         if cq.has_overflow() {
             cq.flush_overflow(&self.shm, &self.layout);
         }
@@ -253,18 +291,14 @@ impl<H: Host> Ring<H> {
             if let Some(deadline) = limits.deadline
                 && now >= deadline.max(limits.min_deadline.unwrap_or(0))
             {
-                return self.unless_ready(Errno::ETIME);
+                return Err(Errno::ETIME);
             }
             let mut timeout = until.map(|until| until.saturating_sub(now));
-            if crate::inherit::is_shared(&self.shm) {
+            if crate::inherit::is_shared(&self.shm, &self.layout) {
                 let look = crate::inherit::LOOK_NS;
                 timeout = Some(timeout.map_or(look, |timeout| timeout.min(look)));
             }
-            match self.drive(Role::Sleeper, timeout, limits.sigmask) {
-                Ok(()) => {}
-                Err(Errno::EINTR) => return self.unless_ready(Errno::EINTR),
-                Err(errno) => return Err(errno),
-            }
+            self.drive(Role::Sleeper, timeout, limits.sigmask)?;
         }
     }
 
@@ -306,7 +340,7 @@ impl<H: Host> Ring<H> {
                 ring.run_task_work(sub);
                 let passed_by = ring.handle_events(sub, role, &events[..count]);
                 if due {
-                    ring.expire(sub);
+                    ring.run_timers(sub);
                 }
                 passed_by
             });
@@ -318,6 +352,17 @@ impl<H: Host> Ring<H> {
         Ok(())
     }
 
+    /// Runs the timers that are due: the one place where their callbacks come in.
+    fn run_timers(self: &Arc<Self>, sub: &mut crate::submit::Submit<H>) {
+        self.host.at(Point::TimersBegin);
+        self.expire(sub);
+        if H::BUGS.timer_inversion {
+            // As the kernel's timer callbacks did, they take the completion lock themselves.
+            self.flush(sub);
+        }
+        self.host.at(Point::TimersEnd);
+    }
+
     /// Completes what workers have done for a ring whose owner alone may post.
     fn run_task_work(self: &Arc<Self>, sub: &mut crate::submit::Submit<H>) {
         if !self.has_task_work.swap(false, Ordering::AcqRel) {
@@ -326,9 +371,16 @@ impl<H: Host> Ring<H> {
         if self.has(IORING_SETUP_TASKRUN_FLAG) {
             self.shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
         }
-        let done = std::mem::take(&mut *self.task_work.lock());
-        for (key, req, res) in done {
-            self.finish_work(sub, key, req, res);
+        let done = if H::BUGS.timer_inversion {
+            self.historic_task_work()
+        } else {
+            std::mem::take(&mut *self.task_work.lock())
+        };
+        for done in done {
+            match done {
+                Finished::Work(key, req, res) => self.finish_work(sub, key, req, res),
+                Finished::Wait(key, wait, res) => self.finish_wait(sub, key, &wait, res),
+            }
         }
     }
 
@@ -339,6 +391,7 @@ impl<H: Host> Ring<H> {
             self.shm.set_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
         }
         if first {
+            self.signal_poll_fd();
             self.signal_eventfd(true);
         }
         if self.waiting.load(Ordering::Acquire) > 0 {
@@ -347,7 +400,7 @@ impl<H: Host> Ring<H> {
     }
 
     /// The thread leaves: what is still pending needs someone to look after it.
-    fn leave(self: &Arc<Self>) {
+    pub(crate) fn leave(self: &Arc<Self>) {
         if self.pending.load(Ordering::Acquire) > 0 {
             self.visits.fetch_add(1, Ordering::Release);
             self.shared.attendant.notice(self);

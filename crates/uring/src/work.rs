@@ -4,6 +4,7 @@
 //! idle, and ends after five idle seconds, so that none exists while nothing blocks. Work on
 //! files and paths is bounded, as in the kernel; work that may wait for long is not.
 
+use crate::blocked::{Blocked, Wait};
 use crate::locks;
 use crate::opdef::{Table as Ops, UNBOUNDED};
 use crate::parked::Key;
@@ -20,6 +21,36 @@ const IDLE_NS: u64 = 5_000_000_000;
 /// Threads for work of one class unless a program sets another limit.
 const BOUNDED_MAX: u32 = 64;
 const UNBOUNDED_MAX: u32 = 4096;
+
+/// What a thread has done for a ring whose owner alone may post.
+pub(crate) enum Finished<H: Host> {
+    /// A worker's call, and its result.
+    Work(Key, Req<H>, i32),
+    /// A wait, and what ended it.
+    Wait(Key, Arc<Wait>, i32),
+}
+
+/// What a thread does next.
+enum Task<H: Host> {
+    Job(Arc<Job<H>>),
+    Wait(Arc<Blocked<H>>),
+}
+
+impl<H: Host> Task<H> {
+    /// Does it; whether it was bounded work, and whether a wait.
+    fn run(self) -> (bool, bool) {
+        match self {
+            Task::Job(job) => {
+                job.run();
+                (!job.unbounded, false)
+            }
+            Task::Wait(wait) => {
+                wait.run();
+                (false, true)
+            }
+        }
+    }
+}
 
 /// A request at a worker. Until a worker takes it, it can be cancelled.
 pub(crate) struct Job<H: Host> {
@@ -54,6 +85,7 @@ impl<H: Host> Job<H> {
     pub(crate) fn take(&self) -> Option<Req<H>> {
         let mut state = self.state.lock();
         let mut req = state.req.take()?;
+        self.ring.host.at(self.link_access(false, "take"));
         req.link_timeout = state.link_timeout;
         Some(req)
     }
@@ -83,11 +115,27 @@ impl<H: Host> Job<H> {
 
     /// The linked timeout that runs for it.
     pub(crate) fn link_timeout(&self) -> Option<Key> {
-        self.state.lock().link_timeout
+        let state = self.state.lock();
+        self.ring.host.at(self.link_access(false, "link_timeout"));
+        state.link_timeout
     }
 
+    /// Changes the link to it; the caller holds the submission lock.
     pub(crate) fn set_link_timeout(&self, key: Key) {
-        self.state.lock().link_timeout = Some(key);
+        let mut state = self.state.lock();
+        self.ring.host.at(self.link_access(true, "set_link_timeout"));
+        state.link_timeout = Some(key);
+    }
+
+    /// Takes the link away.
+    pub(crate) fn clear_link(&self) -> Option<Key> {
+        self.state.lock().link_timeout.take()
+    }
+
+    /// An access to the link, for hosts that watch it.
+    #[inline(always)]
+    pub(crate) fn link_access(&self, writes: bool, by: &'static str) -> Point {
+        Point::Link { of: std::ptr::from_ref(self) as usize, writes, by }
     }
 
     /// Copies what the submission points to, for its memory may go when the submission returns; false
@@ -102,9 +150,19 @@ impl<H: Host> Job<H> {
     pub(crate) fn call(&self) -> Option<(Req<H>, i32)> {
         let mut req = self.take()?;
         let work = Ops::<H>::get(req.sqe.opcode).map(|def| def.work);
-        self.ring.host.at(Point::WorkerCall);
+        let host = &self.ring.host;
+        host.at(Point::WorkerCall);
         self.entered.store(true, Ordering::Release);
-        let res = work.map_or(-22, |work| work(&mut req, &self.ring.host));
+        let res = match (work, req.credentials.clone()) {
+            (None, _) => ringfence_abi::Errno::EINVAL.as_result(),
+            (Some(work), None) => work(&mut req, host),
+            (Some(work), Some(credentials)) => credentials
+                .during(host, || work(&mut req, host))
+                .unwrap_or_else(|errno| errno.as_result()),
+        };
+        if H::BUGS.link_chain_race {
+            self.historic_free(&mut req, host);
+        }
         Some((req, res))
     }
 
@@ -120,7 +178,7 @@ impl<H: Host> Ring<H> {
     /// A worker is done with a request.
     fn work_done(self: &Arc<Self>, key: Key, req: Req<H>, res: i32) {
         if self.is_deferred() && !self.dead.load(Ordering::Acquire) {
-            self.task_work.lock().push((key, req, res));
+            self.task_work.lock().push(Finished::Work(key, req, res));
             self.announce_task_work();
             return;
         }
@@ -158,6 +216,9 @@ impl<H: Host> Ring<H> {
 struct PoolState<H: Host> {
     bounded: VecDeque<Arc<Job<H>>>,
     unbounded: VecDeque<Arc<Job<H>>>,
+    /// Waits, which need a thread each and count against no limit.
+    waits: VecDeque<Arc<Blocked<H>>>,
+    at_waits: u32,
     /// Threads alive and threads idle.
     threads: u32,
     idle: u32,
@@ -167,21 +228,27 @@ struct PoolState<H: Host> {
 }
 
 impl<H: Host> PoolState<H> {
-    /// The next job that its class's limit allows.
-    fn next(&mut self) -> Option<Arc<Job<H>>> {
+    /// The next wait, or job that its class's limit allows.
+    fn next(&mut self) -> Option<Task<H>> {
+        if let Some(wait) = self.waits.pop_front() {
+            self.at_waits += 1;
+            return Some(Task::Wait(wait));
+        }
         if self.at_bounded < self.limits[0]
             && let Some(job) = self.bounded.pop_front()
         {
             self.at_bounded += 1;
-            return Some(job);
+            return Some(Task::Job(job));
         }
-        self.unbounded.pop_front()
+        self.unbounded.pop_front().map(Task::Job)
     }
 
     fn wants_thread(&self) -> bool {
-        let waiting = self.bounded.len().min((self.limits[0] - self.at_bounded) as usize)
-            + self.unbounded.len();
-        waiting > self.idle as usize && self.threads < self.limits[0] + self.limits[1]
+        let bounded = self.limits[0].saturating_sub(self.at_bounded);
+        let jobs = self.bounded.len().min(bounded as usize) + self.unbounded.len();
+        let at_jobs = self.threads - self.at_waits;
+        let may_start = !self.waits.is_empty() || at_jobs < self.limits[0] + self.limits[1];
+        self.waits.len() + jobs > self.idle as usize && may_start
     }
 }
 
@@ -198,6 +265,8 @@ impl<H: Host> Pool<H> {
         let state = PoolState {
             bounded: VecDeque::new(),
             unbounded: VecDeque::new(),
+            waits: VecDeque::new(),
+            at_waits: 0,
             threads: 0,
             idle: 0,
             at_bounded: 0,
@@ -208,11 +277,12 @@ impl<H: Host> Pool<H> {
     }
 
     /// Queues work, and starts threads for it as far as none is idle.
-    pub(crate) fn queue(self: &Arc<Self>, jobs: Vec<Arc<Job<H>>>) {
-        let count = jobs.len() as u32;
+    pub(crate) fn queue(self: &Arc<Self>, jobs: Vec<Arc<Job<H>>>, waits: &[Arc<Blocked<H>>]) {
+        let count = (jobs.len() + waits.len()) as u32;
         let mut start = 0;
         {
             let mut state = self.state.lock();
+            state.waits.extend(waits.iter().cloned());
             for job in jobs {
                 if job.unbounded {
                     state.unbounded.push_back(job)
@@ -239,12 +309,14 @@ impl<H: Host> Pool<H> {
         if self.host.spawn("ringfence/work", Box::new(move || pool.serve())).is_ok() {
             return;
         }
-        let alone = {
+        let (alone, waits) = {
             let mut state = self.state.lock();
             state.threads -= 1;
             state.idle -= 1;
-            state.threads == 0
+            let taken = state.waits.len().min(state.idle as usize);
+            (state.threads == 0, state.waits.split_off(taken))
         };
+        waits.iter().for_each(|wait| wait.refuse());
         // No thread can be had: the work is done here rather than never.
         if alone {
             while let Some(job) = self.take_for_caller() {
@@ -270,13 +342,12 @@ impl<H: Host> Pool<H> {
                 }
                 next
             };
-            if let Some(job) = next {
-                job.run();
+            if let Some(task) = next {
+                let (bounded, wait) = task.run();
                 let mut state = self.state.lock();
                 state.idle += 1;
-                if !job.unbounded {
-                    state.at_bounded -= 1;
-                }
+                state.at_bounded -= u32::from(bounded);
+                state.at_waits -= u32::from(wait);
                 continue;
             }
             let start = self.host.now(Clock::Monotonic);
@@ -291,7 +362,7 @@ impl<H: Host> Pool<H> {
     /// Ends an idle thread, unless work has come.
     fn retire(&self) -> bool {
         let mut state = self.state.lock();
-        if !state.bounded.is_empty() || !state.unbounded.is_empty() {
+        if !state.bounded.is_empty() || !state.unbounded.is_empty() || !state.waits.is_empty() {
             return false;
         }
         state.threads -= 1;

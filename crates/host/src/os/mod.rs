@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "makes system calls")]
 
 mod ring_memory;
+mod thread_exit;
 mod vector;
 
 use crate::sync::{self, AtomicU32, LockClass, RawFutex};
@@ -161,6 +162,10 @@ impl Host for Os {
         let id = syscall(libc::SYS_gettid, [0; 6]).unwrap_or(0) as u32;
         THREAD_ID.set(id);
         id
+    }
+
+    fn at_thread_exit(&self, body: Box<dyn FnOnce() + Send>) {
+        thread_exit::push(body);
     }
 
     fn cpus(&self) -> u32 {

@@ -203,7 +203,7 @@ fn call<H: Host>(
 }
 
 pub(crate) fn read<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    if req.sqe.opcode == Op::ReadFixed as u8
+    if is_fixed(req)
         && let Err(errno) = check_fixed(req, cx)
     {
         return Outcome::Done(errno.as_result());
@@ -222,12 +222,19 @@ pub(crate) fn read<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
 }
 
 pub(crate) fn write<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    if req.sqe.opcode == Op::WriteFixed as u8
+    if is_fixed(req)
         && let Err(errno) = check_fixed(req, cx)
     {
         return Outcome::Done(errno.as_result());
     }
     rw(req, cx, Way::Write)
+}
+
+/// Whether it reads into, or writes from, a registered buffer.
+fn is_fixed<H: Host>(req: &Req<H>) -> bool {
+    const FIXED: [u8; 4] =
+        [Op::ReadFixed as u8, Op::WriteFixed as u8, Op::ReadvFixed as u8, Op::WritevFixed as u8];
+    FIXED.contains(&req.sqe.opcode)
 }
 
 /// Looks the buffer up at the first try, and keeps it whatever becomes of its slot.
@@ -236,10 +243,13 @@ fn check_fixed<H: Host>(req: &mut Req<H>, cx: &Cx<'_, H>) -> Result<()> {
         return Ok(());
     }
     let buffer = cx.sub.registered.buffers.get(req.sqe.buf_index)?;
-    buffer.check(req.sqe.addr, u64::from(req.sqe.len))?;
-    if let Some(tag) = buffer.tag {
-        req.extra = Extra::Tag(tag);
+    match &req.extra {
+        Extra::Iovecs(iovecs) => {
+            iovecs.iter().try_for_each(|iovec| buffer.check(iovec.base, iovec.len))?;
+        }
+        _ => buffer.check(req.sqe.addr, u64::from(req.sqe.len))?,
     }
+    req.held = buffer.tag;
     Ok(())
 }
 
@@ -327,6 +337,10 @@ fn try_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind: Kind)
 /// A file that refuses `RWF_NOWAIT`.
 fn without_nowait<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind: Kind) -> Outcome {
     if kind.regular {
+        if cx.ring.layout.io_events > 0 && !calls::is_in_memory(&cx.ring.host, req.file.fd()) {
+            // AIO promises that a submission never waits for a disk.
+            return Outcome::Work;
+        }
         return cx.sub.blocking(way as usize);
     }
     match calls::poll_now(&cx.ring.host, req.file.fd(), way.readiness()) {

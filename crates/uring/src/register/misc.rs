@@ -138,7 +138,7 @@ fn set_eventfd<H: Host>(ring: &Arc<Ring<H>>, arg: u64, nr: u32, only_async: bool
 
 /// Whether a descriptor is an eventfd: by its name in /proc, and without that by a write of 0,
 /// which an eventfd takes and which changes nothing there.
-fn is_eventfd<H: Host>(host: &H, fd: i32) -> bool {
+pub(crate) fn is_eventfd<H: Host>(host: &H, fd: i32) -> bool {
     let path = format!("/proc/self/fd/{fd}\0");
     let mut name = [0u8; 32];
     let args = [path.as_ptr() as u64, name.as_mut_ptr() as u64, name.len() as u64, 0, 0, 0];

@@ -1,0 +1,195 @@
+//! Our engine on the simulated host: the schedule of its threads, and the faults that a program is
+//! never to notice, are drawn from a seed. Its locks are validated, see [`crate::locking`].
+
+use crate::target::map_shared;
+use crate::{Native, Target};
+use ringfence_abi::{IORING_OFF_CQ_RING, IORING_OFF_SQ_RING, Result};
+use ringfence_checked::{Checked, inside as in_engine};
+use ringfence_host::calls;
+use ringfence_sim::{Faults, Service, SimHost};
+use ringfence_uring::{Engine, LOCK_CLASSES};
+use std::sync::{Arc, LazyLock};
+
+/// Names the seed of the bodies' schedules.
+pub const SEED_VARIABLE: &str = "RINGFENCE_SIM_SEED";
+
+/// The seed unless the environment names another.
+const SEED: u64 = 1;
+
+/// An engine on a simulated host, for virtual threads to call.
+pub struct Simulated {
+    engine: Engine<Checked<SimHost>>,
+    /// The host it is on.
+    pub host: SimHost,
+}
+
+impl Simulated {
+    /// An engine on a host with these faults.
+    pub fn new(faults: Faults) -> Arc<Simulated> {
+        let host = SimHost::new(faults);
+        let checked = Checked::new(host.clone(), LOCK_CLASSES);
+        Arc::new(Simulated { engine: Engine::new(checked), host })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine<Checked<SimHost>> {
+        &self.engine
+    }
+}
+
+impl Target for Simulated {
+    fn name(&self) -> &'static str {
+        "sim"
+    }
+
+    fn setup(&self, entries: u32, params: u64) -> Result<i32> {
+        let _inside = in_engine();
+        self.engine.setup(entries, params)
+    }
+
+    fn enter(
+        &self,
+        fd: i32,
+        to_submit: u32,
+        min_complete: u32,
+        flags: u32,
+        arg: u64,
+        argsz: u64,
+    ) -> Result<u32> {
+        let _inside = in_engine();
+        self.engine.enter(fd, to_submit, min_complete, flags, arg, argsz)
+    }
+
+    fn register(&self, fd: i32, opcode: u32, arg: u64, nr_args: u32) -> Result<u32> {
+        let _inside = in_engine();
+        self.engine.register(fd, opcode, arg, nr_args)
+    }
+
+    fn mmap(&self, fd: i32, len: usize, offset: u64) -> Result<u64> {
+        let is_cq = offset == IORING_OFF_CQ_RING && self.engine.ring(fd).is_some();
+        map_shared(fd, len, if is_cq { IORING_OFF_SQ_RING } else { offset })
+    }
+
+    fn close(&self, fd: i32) -> Result<()> {
+        let inside = in_engine();
+        self.engine.before_close(fd as u32, fd as u32);
+        drop(inside);
+        calls::close(&self.host, fd)
+    }
+
+    fn dup(&self, fd: i32) -> Result<i32> {
+        let new = Native.dup(fd)?;
+        let _inside = in_engine();
+        self.engine.after_dup(fd, new);
+        Ok(new)
+    }
+
+    fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        crate::aio::on_engine(&self.engine, number, args)
+    }
+
+    fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16> {
+        let inside = in_engine();
+        let stand_in = self.engine.poll_fd(fd);
+        if stand_in.is_some() {
+            self.engine.attend(fd);
+        }
+        drop(inside);
+        let fd = stand_in.unwrap_or(fd);
+        let timeout = u64::try_from(timeout_ms).ok().map(|ms| ms * 1_000_000);
+        self.host.poll(fd, events, timeout)
+    }
+}
+
+/// The simulated engine that a body in a process of its own calls: its threads enter the simulation
+/// for a call and leave it again.
+pub struct Sim;
+
+struct World {
+    service: Service,
+    target: Arc<Simulated>,
+}
+
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let seed = std::env::var(SEED_VARIABLE).ok().and_then(|seed| seed.parse().ok());
+    World {
+        service: Service::new(seed.unwrap_or(SEED)),
+        // Bodies take it that what was just written is in memory, and quick to be had.
+        target: Simulated::new(Faults { cold: 0, late: 0, ..Faults::UNSEEN }),
+    }
+});
+
+/// Runs `body` inside the simulation.
+fn inside<R>(body: impl FnOnce(&Simulated) -> R) -> R {
+    WORLD.service.call(|| body(&WORLD.target))
+}
+
+impl Target for Sim {
+    fn name(&self) -> &'static str {
+        "sim"
+    }
+
+    fn setup(&self, entries: u32, params: u64) -> Result<i32> {
+        inside(|target| target.setup(entries, params))
+    }
+
+    fn enter(
+        &self,
+        fd: i32,
+        to_submit: u32,
+        min_complete: u32,
+        flags: u32,
+        arg: u64,
+        argsz: u64,
+    ) -> Result<u32> {
+        inside(|target| target.enter(fd, to_submit, min_complete, flags, arg, argsz))
+    }
+
+    fn register(&self, fd: i32, opcode: u32, arg: u64, nr_args: u32) -> Result<u32> {
+        inside(|target| target.register(fd, opcode, arg, nr_args))
+    }
+
+    fn mmap(&self, fd: i32, len: usize, offset: u64) -> Result<u64> {
+        inside(|target| target.mmap(fd, len, offset))
+    }
+
+    fn close(&self, fd: i32) -> Result<()> {
+        inside(|target| target.close(fd))
+    }
+
+    fn dup(&self, fd: i32) -> Result<i32> {
+        inside(|target| target.dup(fd))
+    }
+
+    fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        inside(|target| target.aio(number, args))
+    }
+
+    fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16> {
+        inside(|target| target.poll(fd, events, timeout_ms))
+    }
+}
+
+/// Bodies (as `file::name`) that cannot hold on the simulated host, by cause; they are not run
+/// there. All others are, with their rows in [`crate::KNOWN`].
+pub const NOT_SIMULATED: &[(&str, &[&str])] = &[
+    (
+        "no signal is let in by a simulated wait",
+        &[
+            "wait::mask_lets_a_signal_in",
+            "wait::signal",
+            "wait::signal_in_a_plain_wait",
+            "wait::signal_with_restart",
+        ],
+    ),
+    ("the simulation's clock uses processor time", &["sqpoll::sleeping_uses_no_processor_time"]),
+    (
+        "a worker's open is made in its turn, and nobody else would run",
+        &["fs::open_of_a_fifo_waits"],
+    ),
+];
+
+/// Why a body is not run on the simulated host, if it is not.
+pub(crate) fn exempts(body: &str) -> Option<&'static str> {
+    NOT_SIMULATED.iter().find(|(_, bodies)| bodies.contains(&body)).map(|(reason, _)| *reason)
+}

@@ -1,0 +1,112 @@
+//! A context, from `io_setup` to `io_destroy`.
+
+use super::life::{Life, OnlyLive, Rule};
+use super::ring;
+use crate::engine::{Shared, aio_ring};
+use crate::locks;
+use crate::parked::Waits;
+use crate::ring::Ring;
+use crate::submit::Submit;
+use ringfence_abi::{Errno, Result};
+use ringfence_host::Host;
+use ringfence_host::shm::Shm;
+use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering, mutex};
+
+/// A context.
+pub(super) struct Context<H: Host, R: Rule = OnlyLive> {
+    /// The address of its ring, as the program sees it.
+    pub(super) id: u64,
+    pub(super) ring: Arc<Ring<H>>,
+    pub(super) life: Life,
+    /// Who takes events out of the ring; held while they are copied to the program.
+    pub(super) reader: Mutex<H, ()>,
+    /// A request waits for readiness, or did: then somebody must look after it.
+    pub(super) polls: AtomicBool,
+    /// The end is over; whoever uses it now came by a reference it must not have.
+    gone: AtomicBool,
+    rule: std::marker::PhantomData<R>,
+}
+
+/// Numbers contexts, as the kernel's headers do.
+static NUMBERS: AtomicU32 = AtomicU32::new(0);
+
+impl<H: Host, R: Rule> Context<H, R> {
+    /// A context with room for `asked` requests.
+    ///
+    /// # Errors
+    /// `ENOMEM`, and those of [`ring::size`].
+    pub(super) fn new(shared: &Arc<Shared<H>>, host: &H, asked: u32) -> Result<Arc<Self>> {
+        let (nr, len) = ring::size(asked, host.cpus())?;
+        let (shm, id) = Shm::with_alias(len).ok_or(Errno::ENOMEM)?;
+        ring::write_header(&shm, NUMBERS.fetch_add(1, Ordering::Relaxed), nr);
+        Ok(Arc::new(Context {
+            id,
+            ring: Arc::new(aio_ring(shared, host, nr, shm)),
+            life: Life::default(),
+            reader: mutex(host, &locks::AIO_READER, ()),
+            polls: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            rule: std::marker::PhantomData,
+        }))
+    }
+
+    /// Ends it, once it is out of the table: wakes who waits, waits until no call uses it and
+    /// until what is under way is done. `unmap` gives the program's mapping back too.
+    pub(super) fn end(&self, unmap: bool) {
+        if !self.life.end() {
+            return;
+        }
+        self.ring.cq.lock().closed = true;
+        self.ring.wake_waiter();
+        self.life.wait_unused(&self.ring.host);
+        self.ring.with_submit(|ring, sub| {
+            sub.closing = true;
+            cancel_waiting(sub);
+            ring.run_ready(sub);
+        });
+        self.wait_settled();
+        self.gone.store(true, Ordering::Release);
+        if unmap {
+            let args = [self.id, self.ring.shm.len() as u64, 0, 0, 0, 0];
+            let _ = self.ring.host.syscall(libc::SYS_munmap, args);
+        }
+    }
+
+    /// Panics if the context's end is over: its memory is the program's again.
+    pub(super) fn assert_in_use(&self) {
+        assert!(!self.gone.load(Ordering::Acquire), "a context was used after its end");
+    }
+
+    /// Waits until a closing ring's last request is done.
+    fn wait_settled(&self) {
+        while self.ring.settled.load(Ordering::Acquire) == 0 {
+            self.ring.host.futex_wait(&self.ring.settled, 0, None);
+        }
+    }
+
+    /// Waits for what workers have in hand; the process is about to end.
+    pub(super) fn settle(&self) {
+        self.ring.with_submit(|ring, sub| {
+            sub.closing = true;
+            cancel_waiting(sub);
+            ring.run_ready(sub);
+        });
+        self.wait_settled();
+    }
+}
+
+/// Cancels what waits for readiness; reads and writes that workers have are done in any case.
+fn cancel_waiting<H: Host>(sub: &mut Submit<H>) {
+    let waiting = sub.parked.iter().filter(|(_, entry)| matches!(entry.waits, Waits::Ready { .. }));
+    let keys: Vec<_> = waiting.map(|(key, _)| key).collect();
+    for key in keys {
+        let _ = crate::cancel::cancel_parked(sub, key);
+    }
+}
+
+impl<H: Host, R: Rule> Drop for Context<H, R> {
+    /// The last one lets go: a waiter may have slept on the ring's descriptors until now.
+    fn drop(&mut self) {
+        self.ring.shared.tear_down(&self.ring);
+    }
+}
