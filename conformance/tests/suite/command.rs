@@ -144,3 +144,32 @@ ring_test!(refusals, |t| {
         assert_eq!(ring.run_one(entry), EINVAL, "{entry:?}");
     }
 });
+
+const TX_TIMESTAMP: u64 = 4;
+/// `SOF_TIMESTAMPING_TX_SOFTWARE`, `SOFTWARE`, `OPT_ID` and `OPT_TSONLY`.
+const TIMES: i32 = 1 << 1 | 1 << 4 | 1 << 7 | 1 << 11;
+
+// The times at which datagrams were sent come as wide completions, until a cancel.
+ring_test!(send_times, |t| {
+    let mut ring = t.ring_with(8, IORING_SETUP_CQE32)?;
+    let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind");
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind");
+    socket.connect(peer.local_addr().expect("address")).expect("connect");
+    let times = address(&TIMES);
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_TIMESTAMPING);
+    assert_eq!(ring.run_one(option(fd(&socket), SETSOCKOPT, level, name, times, 4)), 0);
+    socket.send(b"1").expect("send");
+    ring.start(&[command(fd(&socket), TX_TIMESTAMP).data(3)]);
+    let first = ring.wait();
+    t.needs_op("TX_TIMESTAMP", first.res)?;
+    socket.send(b"2").expect("send");
+    let second = ring.wait();
+    for (id, cqe) in [first, second].into_iter().enumerate() {
+        let wanted = Cqe { user_data: 3, res: id as i32, flags: IORING_CQE_F_MORE };
+        assert_eq!(cqe, wanted, "a time of kind SND, by the system");
+    }
+    ring.start(&[sqe::cancel(3, 0).data(4)]);
+    assert_eq!(by_data(&ring.wait_n(2)), [(3, ECANCELED), (4, 0)]);
+    let mut narrow = t.ring(8)?;
+    assert_eq!(narrow.run_one(command(fd(&socket), TX_TIMESTAMP)), EINVAL);
+});

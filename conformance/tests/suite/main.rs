@@ -25,6 +25,7 @@ mod overflow;
 mod pbuf;
 mod poll;
 mod process;
+mod process_life;
 mod register_buffers;
 mod register_files;
 mod register_misc;

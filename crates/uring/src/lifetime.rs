@@ -26,7 +26,7 @@ impl<H: Host> Ring<H> {
     pub(crate) fn tear_down(self: &Arc<Self>) -> [u64; Op::COUNT] {
         self.dead.store(true, Ordering::Release);
         let (counts, files, direct) = self.with_submit(|ring, sub| {
-            if H::BUGS.overflow_recursion {
+            if const { H::BUGS.overflow_recursion } {
                 ring.historic_overflow_flush(sub);
             }
             sub.closing = true;

@@ -292,7 +292,7 @@ impl<H: Host> Ring<H> {
                 cq.timeouts = cq.timeouts.wrapping_add(std::mem::take(&mut sub.fired));
                 let wake = cq.post(&self.shm, &self.layout, &sub.batch);
                 let posted = cq.posted.wrapping_sub(cq.timeouts);
-                if H::BUGS.timer_inversion {
+                if const { H::BUGS.timer_inversion } {
                     self.historic_flush_timeouts(sub, posted);
                 }
                 (wake, posted)

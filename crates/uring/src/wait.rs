@@ -356,7 +356,7 @@ impl<H: Host> Ring<H> {
     fn run_timers(self: &Arc<Self>, sub: &mut crate::submit::Submit<H>) {
         self.host.at(Point::TimersBegin);
         self.expire(sub);
-        if H::BUGS.timer_inversion {
+        if const { H::BUGS.timer_inversion } {
             // As the kernel's timer callbacks did, they take the completion lock themselves.
             self.flush(sub);
         }
@@ -371,7 +371,7 @@ impl<H: Host> Ring<H> {
         if self.has(IORING_SETUP_TASKRUN_FLAG) {
             self.shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
         }
-        let done = if H::BUGS.timer_inversion {
+        let done = if const { H::BUGS.timer_inversion } {
             self.historic_task_work()
         } else {
             std::mem::take(&mut *self.task_work.lock())

@@ -13,6 +13,7 @@ const SIOCINQ: u32 = 0;
 const SIOCOUTQ: u32 = 1;
 const GETSOCKOPT: u32 = 2;
 const SETSOCKOPT: u32 = 3;
+const TX_TIMESTAMP: u32 = 4;
 const GETSOCKNAME: u32 = 5;
 
 /// `SIOCINQ` and `SIOCOUTQ` as ioctl takes them.
@@ -34,19 +35,27 @@ pub(crate) fn prep<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()>
 }
 
 pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    Outcome::Done(result_of(command(req, cx)))
+    match domain(req, cx) {
+        Ok(_) if req.sqe.cmd_op() == TX_TIMESTAMP => crate::ops::timestamp::issue(req, cx),
+        Ok(domain) => Outcome::Done(result_of(command(req, cx, domain))),
+        Err(errno) => Outcome::Done(errno.as_result()),
+    }
 }
 
-fn command<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> Result<u64> {
-    let fd = req.file.fd();
-    let domain = match socket_option(&cx.ring.host, fd, libc::SO_DOMAIN) {
-        Err(Errno::EBADF) => return Err(Errno::EBADF),
-        Err(_) => return Err(Errno::EOPNOTSUPP),
-        Ok(domain) => domain,
-    };
-    if cx.ring.has(IORING_SETUP_IOPOLL) {
-        return Err(Errno::EOPNOTSUPP);
+/// The socket's address family.
+///
+/// # Errors
+/// `EBADF`, and `EOPNOTSUPP` for what is no socket or is not served on this ring.
+fn domain<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> Result<i32> {
+    match socket_option(&cx.ring.host, req.file.fd(), libc::SO_DOMAIN) {
+        Err(Errno::EBADF) => Err(Errno::EBADF),
+        Ok(domain) if !cx.ring.has(IORING_SETUP_IOPOLL) => Ok(domain),
+        _ => Err(Errno::EOPNOTSUPP),
     }
+}
+
+fn command<H: Host>(req: &Req<H>, cx: &Cx<'_, H>, domain: i32) -> Result<u64> {
+    let fd = req.file.fd();
     match req.sqe.cmd_op() {
         SIOCINQ => queued(cx, fd, domain, FIONREAD),
         SIOCOUTQ => queued(cx, fd, domain, TIOCOUTQ),

@@ -25,6 +25,7 @@ pub(crate) mod send;
 pub(crate) mod splice;
 pub(crate) mod sync;
 pub(crate) mod timeout;
+pub(crate) mod timestamp;
 pub(crate) mod waitid;
 pub(crate) mod xattr;
 pub(crate) mod zero_copy;
