@@ -4,7 +4,7 @@ use crate::attend::Attendant;
 use crate::cq::Cq;
 use crate::inherit::Inherited;
 use crate::locks;
-use crate::request::{OwnedFile, Request};
+use crate::request::OwnedFile;
 use crate::ring::Ring;
 use crate::ring_fds::Slots;
 use crate::submit::Submit;
@@ -57,17 +57,6 @@ impl<H: Host> Shared<H> {
         self.rings.lock().by_fd.get(&fd).cloned()
     }
 
-    /// The ring a call means: by descriptor, or by index of the registered rings.
-    pub(crate) fn named(&self, host: &H, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
-        if registered {
-            let rings = self.rings.lock();
-            let slots = rings.registered.get(&host.thread_id()).ok_or(Errno::EINVAL)?;
-            let slot = slots.get(fd as u32 as usize).ok_or(Errno::EINVAL)?;
-            return slot.clone().ok_or(Errno::EBADF);
-        }
-        self.ring(fd).ok_or_else(|| no_ring(host, fd))
-    }
-
     /// Puts a ring on the table.
     pub(crate) fn enlist(&self, ring: Arc<Ring<H>>) -> Arc<Ring<H>> {
         let stale = {
@@ -83,6 +72,17 @@ impl<H: Host> Shared<H> {
         }
         self.epoch.fetch_add(1, Ordering::AcqRel);
         ring
+    }
+
+    /// The ring a call means: by descriptor, or by index of the registered rings.
+    pub(crate) fn named(&self, host: &H, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
+        if registered {
+            let rings = self.rings.lock();
+            let slots = rings.registered.get(&host.thread_id()).ok_or(Errno::EINVAL)?;
+            let slot = slots.get(fd as u32 as usize).ok_or(Errno::EINVAL)?;
+            return slot.clone().ok_or(Errno::EBADF);
+        }
+        self.ring(fd).ok_or_else(|| no_ring(host, fd))
     }
 
     pub(crate) fn is_ring(&self, fd: i32) -> bool {
@@ -225,16 +225,6 @@ pub struct Engine<H: Host> {
     pub(crate) shared: Arc<Shared<H>>,
 }
 
-/// What the engine may take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of requests in flight in each ring, for at least one request. At the limit a submission
-    /// stops and returns the count so far, or `EAGAIN` if that is none.
-    pub request_bytes: Option<usize>,
-    /// Worker threads for bounded and for unbounded work; 0 leaves the engine's own limit.
-    pub workers: [u32; 2],
-}
-
 /// What the engine has done and holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -274,29 +264,6 @@ impl<H: Host> Engine<H> {
     /// is known of a descriptor can be kept between calls.
     pub fn trust_closes(&self, trusted: bool) {
         self.shared.trusts_closes.store(trusted, Ordering::Release);
-    }
-
-    /// Limits what the engine takes.
-    pub fn limit(&self, limits: &Limits) {
-        if let Some(bytes) = limits.request_bytes {
-            let requests = (bytes / size_of::<Request<H>>()).max(1);
-            self.shared.requests_max.store(requests, Ordering::Relaxed);
-        }
-        self.shared.pool.set_limits(limits.workers);
-    }
-
-    /// Linux AIO in this process.
-    pub fn aio(&self) -> crate::Aio<'_, H> {
-        self.aio_of(&self.shared.aio)
-    }
-
-    /// Linux AIO with a table of contexts of its own, for tests of other rules.
-    #[doc(hidden)]
-    pub fn aio_of<'a, R: crate::aio::Rule>(
-        &'a self,
-        contexts: &'a crate::aio::Contexts<H, R>,
-    ) -> crate::Aio<'a, H, R> {
-        crate::Aio { host: &self.host, shared: &self.shared, contexts }
     }
 
     /// `io_uring_setup`; `params` is an address in the program.
@@ -400,17 +367,6 @@ impl<H: Host> Engine<H> {
         self.shared.epoch.load(Ordering::Acquire)
     }
 
-    /// The ring a call means: by descriptor, inherited ones too, or by index of the registered rings.
-    fn named(&self, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
-        if !registered
-            && self.shared.ring(fd).is_none()
-            && let Some(ring) = self.adopt(fd)
-        {
-            return Ok(ring);
-        }
-        self.shared.named(&self.host, fd, registered)
-    }
-
     /// `io_uring_enter`.
     ///
     /// # Errors
@@ -456,10 +412,10 @@ impl<H: Host> Engine<H> {
 
     /// Descriptors from `first` to `last` are about to be closed or replaced.
     pub fn before_close(&self, first: u32, last: u32) {
+        self.shared.inherited.lock().retain(|fd, _| !(first..=last).contains(&(*fd as u32)));
         for ring in self.shared.aio.rings() {
             ring.keep_files(first, last);
         }
-        self.shared.inherited.lock().retain(|fd, _| !(first..=last).contains(&(*fd as u32)));
         if self.shared.count.load(Ordering::Acquire) == 0 {
             return;
         }

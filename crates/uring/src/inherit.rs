@@ -29,10 +29,11 @@ pub(crate) const LOOK_NS: u64 = 2_000_000;
 /// and are never taken here.
 pub(crate) type Inherited<H> = HashMap<i32, Arc<Ring<H>>>;
 
-/// Whether another process uses the ring too.
+/// Whether another process uses the ring too; never so of a context of Linux AIO, whose memory has
+/// another form.
 #[inline]
-pub(crate) fn is_shared(shm: &Shm) -> bool {
-    shm.load(SHARED, Ordering::Acquire) != 0
+pub(crate) fn is_shared(shm: &Shm, ring: &Layout) -> bool {
+    ring.io_events == 0 && shm.load(SHARED, Ordering::Acquire) != 0
 }
 
 impl<H: Host> Shared<H> {
@@ -56,19 +57,27 @@ impl<H: Host> Engine<H> {
         }
     }
 
+    /// The ring a call means, adopted if it is a parent's.
+    pub(crate) fn named(&self, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
+        match self.shared.named(&self.host, fd, registered) {
+            Err(errno) if !registered => self.adopt(fd).ok_or(errno),
+            other => other,
+        }
+    }
+
     /// Takes over a ring of the parent's; `None` if the descriptor is none, or cannot be.
-    pub(crate) fn adopt(&self, fd: i32) -> Option<Arc<Ring<H>>> {
+    fn adopt(&self, fd: i32) -> Option<Arc<Ring<H>>> {
         let parents = self.shared.inherited.lock().remove(&fd)?;
         if parents.has(IORING_SETUP_NO_MMAP) {
             // Nobody knows whether the child's memory is its parent's.
             return None;
         }
         let own = parents.memory.load(Ordering::Acquire);
-        let of = &parents.layout;
-        let layout = Layout::new(of.sq_entries(), of.cq_entries(), of.flags);
-        let (rings, entries) = (layout.rings_len(), layout.sqes_len());
-        let shm = Shm::map(own, IORING_OFF_SQ_RING, rings, rings)?;
-        let sqes = Shm::map(own, IORING_OFF_SQES, entries, entries)?;
+        let (sq_entries, cq_entries) = (parents.layout.sq_entries(), parents.layout.cq_entries());
+        let layout = Layout::new(sq_entries, cq_entries, parents.layout.flags);
+        let [rings_max, sqes_max] = crate::register::resize::room(&layout);
+        let shm = Shm::map(own, IORING_OFF_SQ_RING, layout.rings_len(), rings_max)?;
+        let sqes = Shm::map(own, IORING_OFF_SQES, layout.sqes_len(), sqes_max)?;
         let memory = RingMemory { fd, own, watch: -1 };
         let params = Params { flags: layout.flags, ..Params::default() };
         let mut ring = crate::engine::new_ring(self, memory, layout, shm, sqes, &params);
@@ -94,7 +103,7 @@ pub(crate) struct Turn<'a, H: Host> {
 impl<H: Host> Ring<H> {
     /// Waits for this process's turn on a shared ring, and takes the counters over.
     pub(crate) fn begin_turn(&self, sub: &mut Submit<H>) -> Option<Turn<'_, H>> {
-        if !is_shared(&self.shm) {
+        if !is_shared(&self.shm, &self.layout) {
             return None;
         }
         self.lock_memory(libc::F_WRLCK, libc::F_SETLKW);
@@ -118,7 +127,7 @@ impl<H: Host> Ring<H> {
 
     /// Wakes the parent's SQPOLL thread of an adopted ring, which looks at the flag only.
     pub(crate) fn ask_other_sq_thread(&self) {
-        if is_shared(&self.shm) {
+        if is_shared(&self.shm, &self.layout) {
             self.shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_NEED_WAKEUP);
         }
     }
@@ -132,8 +141,8 @@ impl<H: Host> Drop for Turn<'_, H> {
 
 impl Cq {
     /// Where the next completion goes: behind those of the other process too.
-    pub(crate) fn catch_up(&mut self, shm: &Shm) {
-        if is_shared(shm) {
+    pub(crate) fn catch_up(&mut self, shm: &Shm, ring: &Layout) {
+        if is_shared(shm, ring) {
             self.go_on_at(shm.load(layout::CQ_TAIL, Ordering::Acquire));
         }
     }

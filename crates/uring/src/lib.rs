@@ -39,6 +39,7 @@ mod issue;
 mod kbuf;
 mod kind;
 mod lifetime;
+mod limits;
 mod locks;
 mod opdef;
 mod ops;
@@ -60,7 +61,8 @@ mod wait;
 mod work;
 
 pub use aio::{Aio, Recent};
-pub use engine::{Engine, Limits, Stats};
+pub use engine::{Engine, Stats};
+pub use limits::Limits;
 pub use locks::LOCK_CLASSES;
 pub use opdef::{Support, support};
 pub use ring::Ring;

@@ -33,10 +33,10 @@ classes! {
     JOB: "job",
     /// `Shared::rings`: the table of rings. Held for a look-up or a change of the table only.
     RINGS: "table of rings",
-    /// `Contexts::by_id`: the table of AIO contexts. Held for a look-up or a change of the table.
-    AIO_CONTEXTS: "table of AIO contexts",
     /// `Shared::inherited`: rings that a forked child has not used yet; a leaf.
     INHERITED: "inherited rings",
+    /// `Contexts::by_id`: the table of AIO contexts. Held for a look-up or a change of the table.
+    AIO_CONTEXTS: "table of AIO contexts",
     /// `Attendant::charges`: the attendant's list.
     CHARGES: "attendant's list",
     /// `Ring::cq`, the completion lock: a leaf. Nothing that can queue, free or complete a request

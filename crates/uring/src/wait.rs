@@ -252,7 +252,7 @@ impl<H: Host> Ring<H> {
             return look;
         }
         let mut cq = self.cq.lock();
-        cq.catch_up(&self.shm);
+        cq.catch_up(&self.shm, &self.layout);
         if cq.has_overflow() {
             cq.flush_overflow(&self.shm, &self.layout);
         }
@@ -294,7 +294,7 @@ impl<H: Host> Ring<H> {
                 return Err(Errno::ETIME);
             }
             let mut timeout = until.map(|until| until.saturating_sub(now));
-            if crate::inherit::is_shared(&self.shm) {
+            if crate::inherit::is_shared(&self.shm, &self.layout) {
                 let look = crate::inherit::LOOK_NS;
                 timeout = Some(timeout.map_or(look, |timeout| timeout.min(look)));
             }
