@@ -11,6 +11,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 /// Rows of the interleaving that are kept for a failure's report.
 const TRACE: usize = 48;
 
+/// Steps that a thread makes in a row while others could run, before they come first: who spins
+/// until another thread has done something is no livelock on a machine.
+const STREAK_MAX: u32 = 400;
+
 /// How long a thread may take to come back from a real call before it counts as lost.
 pub(crate) const REAL_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -111,6 +115,8 @@ pub(crate) struct Limits {
 pub(crate) struct State {
     threads: Vec<Thread>,
     current: Option<usize>,
+    /// Steps that the running thread has made in a row.
+    streak: u32,
     time: u64,
     pub(crate) steps: u64,
     pub(crate) chooser: Chooser,
@@ -148,6 +154,7 @@ impl State {
         State {
             threads: Vec::new(),
             current: None,
+            streak: 0,
             time: BEGINNING,
             steps: 0,
             chooser,
@@ -270,7 +277,10 @@ impl State {
         let mut patience = 20;
         loop {
             self.wake_due();
-            let ready = self.ready(me);
+            let mut ready = self.ready(me);
+            if self.streak > STREAK_MAX && ready.len() > 1 && Some(ready[0]) == me {
+                ready.remove(0);
+            }
             if ready.is_empty() {
                 if self.real_time {
                     return None;
@@ -292,7 +302,10 @@ impl State {
             let may_pass =
                 !self.real_time && self.next_deadline().is_some_and(|deadline| deadline <= slack);
             match self.chooser.choose(&Options { current, ready: &ready, may_pass }) {
-                Pick::Thread(id) => return Some(id),
+                Pick::Thread(id) => {
+                    self.streak = if Some(id) == me { self.streak + 1 } else { 0 };
+                    return Some(id);
+                }
                 Pick::Time => self.time = self.next_deadline().unwrap_or(self.time),
             }
         }
@@ -506,6 +519,9 @@ impl World {
         if state.aborting {
             drop(state);
             self.abort_here();
+            if matches!(wait.on, On::Time) {
+                return Woken::Timeout;
+            }
             // A destructor that waits while its world ends waits for ever: its thread is left.
             self.leave_for_good(me);
         }

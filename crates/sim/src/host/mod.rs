@@ -202,6 +202,7 @@ impl Host for SimHost {
             return Os.wait(epfd, events, timeout, sigmask);
         }
         thread::point("epoll_wait");
+        thread::pass(1000);
         if timeout != Some(0) && self.strikes(Fault::Interrupted) {
             return Err(Errno::EINTR);
         }
