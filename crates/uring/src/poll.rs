@@ -242,16 +242,22 @@ impl<H: Host> Ring<H> {
     }
 
     /// A waker is drained by the one it is for; whoever else sees it leaves it standing, and is
-    /// told so.
+    /// told so. One that stands for a waiter that found what it wanted without it is for nobody,
+    /// and would keep whoever drives the ring awake.
     fn take_waker(&self, role: Role, data: u64) -> bool {
+        let nobody = |waker| waker == WAKER_EVENT && self.waiting.load(Ordering::SeqCst) == 0;
         let mine = match role {
             Role::Waiter => data == WAKER_EVENT,
-            Role::SqThread => data == SQ_WAKER_EVENT,
-            Role::Guest => false,
+            Role::SqThread => data == SQ_WAKER_EVENT || nobody(data),
+            Role::Guest => nobody(data),
         };
         if mine {
             let waker = if data == WAKER_EVENT { &self.waker } else { &self.sq_waker };
             calls::eventfd_drain(&self.host, waker.load(Ordering::Acquire));
+        }
+        if mine && role != Role::Waiter && data == WAKER_EVENT && !nobody(data) {
+            // A waiter has come since, and this may have been its call.
+            self.wake_waiter();
         }
         !mine
     }
