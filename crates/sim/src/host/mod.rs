@@ -17,8 +17,8 @@ mod faults;
 pub use faults::Faults;
 
 use crate::lock::RawLock;
+use crate::state::Woken;
 use crate::thread::{self, current};
-use crate::world::Woken;
 use faults::Fault;
 use ringfence_abi::{Errno, Result};
 use ringfence_host::sync::{AtomicU32, LockClass};
