@@ -131,6 +131,7 @@ impl<H: Host> Shared<H> {
     /// Tears a ring down that nothing leads to any more, and keeps its counts.
     pub(crate) fn tear_down(&self, ring: &Arc<Ring<H>>) {
         let counts = ring.tear_down();
+        self.attendant.forget(ring);
         let mut total = self.counts.lock();
         for (total, count) in total.iter_mut().zip(counts) {
             *total += count;
@@ -590,6 +591,7 @@ pub(crate) fn new_ring<H: Host>(
         waker: AtomicI32::new(-1),
         sq_waker: AtomicI32::new(-1),
         waiting: AtomicUsize::new(0),
+        sleepers: AtomicUsize::new(0),
         pending: AtomicUsize::new(0),
         deadline: AtomicU64::new(u64::MAX),
         visits: AtomicU32::new(0),

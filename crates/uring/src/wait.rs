@@ -331,7 +331,7 @@ impl<H: Host> Ring<H> {
         // Looking without waiting is in vain while nothing is armed.
         let look = timeout != Some(0) || self.pending.load(Ordering::Acquire) > 0;
         if look && (timeout != Some(0) || self.epfd.load(Ordering::Acquire) >= 0) {
-            count = self.host.wait(self.epoll()?, &mut events, timeout, sigmask)?;
+            count = self.wait_events(&mut events, timeout, sigmask)?;
         }
         let due = deadline != u64::MAX || self.deadline.load(Ordering::Acquire) != u64::MAX;
         if count > 0 || due || self.has_task_work.load(Ordering::Acquire) {
