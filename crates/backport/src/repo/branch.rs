@@ -382,7 +382,8 @@ fn look_for_danger(
         let mut has = |rev: &str, path: &str| {
             blobs.get(&format!("{rev}:{path}")).is_ok_and(|found| found.is_some())
         };
-        let mut lacks = |path: &str| has(&fix.fix.id, path) && !has(&branch.tip, path);
+        // What the fix itself brings along is in the merged tree.
+        let mut lacks = |path: &str| has(&fix.fix.id, path) && !has(&tree.to_string(), path);
         branch.dangers.extend(danger::unknown_files(file, &mut lacks));
     }
     missing_names(record, blobs, branch, context, paths)?;

@@ -11,7 +11,7 @@ use super::fix::Examined;
 use super::index::Index;
 use super::port::port;
 use super::record::Record;
-use crate::diff::Patch;
+use crate::diff::{FilePatch, Hunk, Patch};
 use crate::facts::{Branch, Named};
 use crate::presence::is_beside_the_code;
 use ringfence_git::{Error, Oid};
@@ -21,6 +21,24 @@ use std::collections::BTreeSet;
 const CHAIN_MAX: usize = 10;
 /// Rounds in which commits are added for the sake of commits added before.
 const ROUNDS_MAX: usize = 4;
+/// Hunks whose history is looked at; a larger patch is known by its first ones.
+const HUNKS_MAX: usize = 12;
+
+/// The questions who changed the lines that a patch touches, from `base` to `parent`.
+#[must_use]
+pub fn line_logs(patch: &Patch, base: &str, parent: Oid) -> Vec<Vec<String>> {
+    let range = format!("{base}..{parent}");
+    let code = patch.files.iter().filter(|file| !is_beside_the_code(&file.old_path));
+    let hunks = code.flat_map(|file| file.hunks.iter().map(move |hunk| (file, hunk)));
+    let changed = hunks.take(HUNKS_MAX).filter(|(_, hunk)| hunk.old_len > 0);
+    let ask = |(file, hunk): (&FilePatch, &Hunk)| {
+        let lines = format!("-L{},+{}:{}", hunk.old_start, hunk.old_len, file.old_path);
+        ["log", "--no-show-signature", "-s", "--format=%H%x01%s", &lines, &range]
+            .map(str::to_owned)
+            .to_vec()
+    };
+    changed.map(ask).collect()
+}
 
 /// Commits to put ahead of the fix.
 #[derive(Debug)]
@@ -98,15 +116,8 @@ impl Search<'_> {
         by: &mut Vec<usize>,
     ) -> Result<(), Error> {
         let Some(base) = self.since.or(branch.base.as_deref()) else { return Ok(()) };
-        let range = format!("{base}..{parent}");
-        let code = patch.files.iter().filter(|file| !is_beside_the_code(&file.old_path));
-        for hunk in code.flat_map(|file| file.hunks.iter().map(move |hunk| (file, hunk))).take(12) {
-            let (file, hunk) = hunk;
-            if hunk.old_len == 0 {
-                continue;
-            }
-            let lines = format!("-L{},+{}:{}", hunk.old_start, hunk.old_len, file.old_path);
-            let args = ["log", "--no-show-signature", "-s", "--format=%H%x01%s", &lines, &range];
+        for args in line_logs(patch, base, parent) {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
             let (evidence, output) = self.record.git(&args)?;
             by.push(evidence);
             self.add_listed(&output.text(), tip, chain)?;
