@@ -82,6 +82,17 @@ pub fn needed<'a>(
     used
 }
 
+/// The part of a line that names what the program is made of: in assembly all but the instruction.
+#[must_use]
+pub fn naming_part<'a>(path: &str, line: &'a str) -> &'a str {
+    let text = line.trim_start();
+    let assembly = [".S", ".s", ".asm"].iter().any(|end| path.ends_with(end));
+    if !assembly || !text.starts_with(|c: char| c.is_ascii_lowercase()) {
+        return line;
+    }
+    text.find(|c: char| c.is_whitespace()).map_or("", |end| &text[end..])
+}
+
 /// Whether a line brings `name` into being: as a macro, a label, or behind the name of its type.
 fn declares(line: &str, name: &str) -> bool {
     // Words that a name follows without being declared.
@@ -181,6 +192,13 @@ mod tests {
         let found =
             needed(["  lock_it (ctx);", "  run (ctx);"].into_iter(), ["  run (ctx);"].into_iter());
         assert_eq!(found.into_iter().collect::<Vec<_>>(), ["lock_it"]);
+    }
+
+    #[test]
+    fn an_instruction_is_no_name() {
+        assert_eq!(naming_part("a/strlen.S", "\tvpminub VEC(1), ymm0"), " VEC(1), ymm0");
+        assert_eq!(naming_part("a/strlen.S", "L(loop):"), "L(loop):");
+        assert_eq!(naming_part("a.c", "\tcall (x);"), "\tcall (x);");
     }
 
     #[test]

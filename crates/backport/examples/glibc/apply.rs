@@ -8,7 +8,7 @@ use crate::{Pair, Result, World};
 use ringfence_backport::danger::{Danger, Sign, Versions, look, unknown_files};
 use ringfence_backport::diff::{Patch, Side};
 use ringfence_backport::fingerprint::is_release_note;
-use ringfence_backport::names::{identifiers, needed};
+use ringfence_backport::names::{identifiers, naming_part, needed};
 use ringfence_backport::repo::blobs::Blobs;
 use ringfence_backport::repo::port::{Becomes, Stages, conflicts, decide};
 use ringfence_backport::repo::scratch::Scratch;
@@ -282,7 +282,7 @@ fn unknown(blobs: &mut Blobs, patch: &Patch, onto: &Oid) -> Result<Vec<String>> 
     let mut known: BTreeSet<String> = BTreeSet::new();
     for file in patch.files.iter().filter(|file| !is_release_note(&file.new_path)) {
         for hunk in &file.hunks {
-            added.extend(hunk.only(Side::Added));
+            added.extend(hunk.only(Side::Added).map(|line| naming_part(&file.new_path, line)));
             before.extend(hunk.pre_image());
         }
         let text = blobs.text(&format!("{onto}:{}", file.old_path)).ok().flatten();

@@ -7,7 +7,7 @@
 use super::fix::Examined;
 use super::index::Index;
 use super::port::merge_args;
-use super::prereq::line_logs;
+use super::prereq::line_log;
 use super::record::Record;
 use crate::fingerprint::Fingerprint;
 use crate::there::find;
@@ -87,6 +87,7 @@ pub fn of_open_branches(
     record.fetch(&merges);
     let stops = |merge: &Vec<String>| record.fetched(merge).is_some_and(|out| out.code == Some(1));
     if let Some(since) = since.filter(|_| merges.iter().any(stops)) {
-        record.fetch(&line_logs(&fix.patch, since, fix.parent));
+        let who = line_log(&fix.patch, since, fix.parent);
+        record.fetch(&who.into_iter().collect::<Vec<_>>());
     }
 }

@@ -445,8 +445,8 @@ pub fn needs(record: &mut Record, fix: &Examined) -> Result<Vec<(String, Vec<Str
         .iter()
         .filter(|file| !is_beside_the_code(&file.new_path) && file.change != Change::Add);
     let (mut added, mut removed) = (Vec::new(), Vec::new());
-    for hunk in code.flat_map(|file| &file.hunks) {
-        added.extend(hunk.only(Side::Added));
+    for (file, hunk) in code.flat_map(|file| file.hunks.iter().map(move |hunk| (file, hunk))) {
+        added.extend(hunk.only(Side::Added).map(|line| names::naming_part(&file.new_path, line)));
         removed.extend(hunk.pre_image());
     }
     let wanted = needed(added.into_iter(), removed.into_iter());
