@@ -11,7 +11,7 @@ use super::fix::Examined;
 use super::index::Index;
 use super::port::port;
 use super::record::Record;
-use crate::diff::{FilePatch, Hunk, Patch};
+use crate::diff::Patch;
 use crate::facts::{Branch, Named};
 use crate::presence::is_beside_the_code;
 use ringfence_git::{Error, Oid};
