@@ -101,7 +101,9 @@ impl Permitted {
         };
         let permitted = Permitted::parse(&text);
         let checked = permitted.check(seen);
-        if checked.is_err() && std::env::var_os(ACCEPT_VARIABLE).is_some() {
+        let is_known = |name: &str| permitted.classes.iter().any(|(known, _)| known == name);
+        let is_new = checked.is_err() || seen.classes.iter().any(|class| !is_known(&class.name));
+        if is_new && std::env::var_os(ACCEPT_VARIABLE).is_some() {
             let write = fs::write(path, document(seen, &permitted));
             return write.map_err(|error| format!("{}: {error}", path.display()).into());
         }
