@@ -267,19 +267,24 @@ impl<H: Host> Ring<H> {
     }
 
     /// A waker is drained by the one it is for; whoever else sees it leaves it standing, and is
-    /// told so.
+    /// told so. One that stands for a waiter that found what it wanted without it is for nobody,
+    /// and would keep whoever drives the ring awake.
     fn take_waker(&self, role: Role, data: u64) -> bool {
         let mine = match role {
             Role::Waiter | Role::Sleeper => data == WAKER_EVENT,
             Role::SqThread => data == SQ_WAKER_EVENT,
             Role::Guest => false,
         };
-        // One that was for a thread which has left stands for nobody, and would keep others awake. A
-        // thread that comes now looks at the queue before it sleeps.
-        let mine = mine || data == WAKER_EVENT && self.waiting.load(Ordering::Acquire) == 0;
+        let is_nobodys = || data == WAKER_EVENT && self.waiting.load(Ordering::SeqCst) == 0;
+        let is_waiter = matches!(role, Role::Waiter | Role::Sleeper);
+        let mine = mine || is_nobodys();
         if mine {
             let waker = if data == WAKER_EVENT { &self.waker } else { &self.sq_waker };
             calls::eventfd_drain(&self.host, waker.load(Ordering::Acquire));
+        }
+        if mine && !is_waiter && data == WAKER_EVENT && !is_nobodys() {
+            // A waiter has come since, and this may have been its call.
+            self.wake_waiter();
         }
         !mine
     }

@@ -169,6 +169,11 @@ impl<H: Host> Submit<H> {
         }
     }
 
+    /// The next entry to consume is this one.
+    pub(crate) fn go_on_at(&mut self, head: u32) {
+        self.head = head;
+    }
+
     /// Bytes held for requests: the recycled and the live ones.
     pub(crate) fn bytes(&self) -> usize {
         (self.cache.len() + self.alive) * size_of::<Request<H>>()

@@ -252,6 +252,7 @@ impl<H: Host> Ring<H> {
             return look;
         }
         let mut cq = self.cq.lock();
+        cq.catch_up(&self.shm, &self.layout);
         if cq.has_overflow() {
             cq.flush_overflow(&self.shm, &self.layout);
         }
@@ -292,7 +293,11 @@ impl<H: Host> Ring<H> {
             {
                 return Err(Errno::ETIME);
             }
-            let timeout = until.map(|until| until.saturating_sub(now));
+            let mut timeout = until.map(|until| until.saturating_sub(now));
+            if crate::inherit::is_shared(&self.shm, &self.layout) {
+                let look = crate::inherit::LOOK_NS;
+                timeout = Some(timeout.map_or(look, |timeout| timeout.min(look)));
+            }
             self.drive(Role::Sleeper, timeout, limits.sigmask)?;
         }
     }
@@ -326,7 +331,7 @@ impl<H: Host> Ring<H> {
         // Looking without waiting is in vain while nothing is armed.
         let look = timeout != Some(0) || self.pending.load(Ordering::Acquire) > 0;
         if look && (timeout != Some(0) || self.epfd.load(Ordering::Acquire) >= 0) {
-            count = self.host.wait(self.epoll()?, &mut events, timeout, sigmask)?;
+            count = self.wait_events(&mut events, timeout, sigmask)?;
         }
         let due = deadline != u64::MAX || self.deadline.load(Ordering::Acquire) != u64::MAX;
         if count > 0 || due || self.has_task_work.load(Ordering::Acquire) {

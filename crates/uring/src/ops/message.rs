@@ -10,9 +10,6 @@ use crate::submit::Prep;
 use ringfence_abi::*;
 use ringfence_host::{Host, plain};
 
-/// More control data than this is not looked into, bytes; the system takes no more at once.
-const CONTROL_MAX: u64 = 1 << 16;
-
 /// Longest socket address, bytes.
 const ADDRESS_MAX: u64 = 128;
 
@@ -129,9 +126,6 @@ pub(crate) fn send<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         let Extra::Message(message) = &req.extra else {
             return Outcome::Done(Errno::EINVAL.as_result());
         };
-        if message.header.controllen > 0 && sends_ring(message, cx) {
-            return Outcome::Done(Errno::EINVAL.as_result());
-        }
         let wanted = message.wanted();
         let (header, iovecs) = message.call_header(req.done);
         if header.controllen > 0
@@ -154,35 +148,6 @@ pub(crate) fn send<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
             Err(errno) => return Outcome::Done(errno.as_result()),
         }
     }
-}
-
-/// Whether control data would send a ring's descriptor away, which the kernel refuses: the other
-/// side could never be told of its end.
-fn sends_ring<H: Host>(message: &Message, cx: &Cx<'_, H>) -> bool {
-    let (at, len) = (message.header.control, message.header.controllen);
-    let head = size_of::<libc::cmsghdr>() as u64;
-    let mut offset = 0;
-    while at != 0 && offset + head <= len.min(CONTROL_MAX) {
-        let Ok([size, kind]) = plain::read::<H, [u64; 2]>(&cx.ring.host, at + offset) else {
-            return false;
-        };
-        let end = size.min(len - offset);
-        if size < head {
-            return false;
-        }
-        if kind == libc::SOL_SOCKET as u64 | (libc::SCM_RIGHTS as u64) << 32 {
-            let count = (end - head) / 4;
-            let is_ring = |index| {
-                let fd: Result<i32> = plain::read_at(&cx.ring.host, at + offset + head, index);
-                fd.is_ok_and(|fd| cx.ring.shared.is_ring(fd))
-            };
-            if (0..count).any(is_ring) {
-                return true;
-            }
-        }
-        offset += size.next_multiple_of(8);
-    }
-    false
 }
 
 pub(crate) fn prep_recv<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
