@@ -188,6 +188,33 @@ pub const NOT_SIMULATED: &[(&str, &[&str])] = &[
         "a worker's open is made in its turn, and nobody else would run",
         &["fs::open_of_a_fifo_waits"],
     ),
+    (
+        "a thread asleep on a word of the program's stops the simulation",
+        &[
+            "futex::all_cancelled",
+            "futex::cancelled",
+            "futex::cancelled_synchronously",
+            "futex::deferred",
+            "futex::many",
+            "futex::masks",
+            "futex::meets_the_system_call",
+            "futex::one_submission",
+            "futex::other_process",
+            "futex::ring_closed",
+            "futex::several_words",
+            "futex::timed_out",
+            "futex::wait_and_wake",
+            "futex::wakes_as_many_as_asked",
+        ],
+    ),
+    (
+        "a simulated thread cannot be asked whether it lives",
+        &["lifetime::thread_ends", "process_life::thread_ends_with_all_kinds"],
+    ),
+    (
+        "a thread that waits for any child stops the simulation",
+        &["process::all_waits_cancelled", "process::stops_and_continues"],
+    ),
 ];
 
 /// Why a body is not run on the simulated host, if it is not.
