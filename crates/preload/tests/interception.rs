@@ -167,7 +167,7 @@ fn direct_transfers_by_the_kernel_or_by_threads() {
     let program = compile("direct", &[]);
     for how in ["allowed", "refused", "kills", "kills-later"] {
         let file = program.with_extension(how);
-        Run::default().arg(file.to_str().unwrap()).arg(how).succeeds(&program);
+        Run::default().with_aio().arg(file.to_str().unwrap()).arg(how).succeeds(&program);
     }
 }
 
