@@ -97,11 +97,6 @@ impl Run {
         self
     }
 
-    pub(crate) fn with_aio(mut self) -> Run {
-        self.aio = true;
-        self
-    }
-
     pub(crate) fn refused_by(mut self, answer: Answer) -> Run {
         self.answer = answer;
         self
