@@ -167,7 +167,8 @@ fn direct_transfers_by_the_kernel_or_by_threads() {
     let program = compile("direct", &[]);
     for how in ["allowed", "refused", "kills", "kills-later"] {
         let file = program.with_extension(how);
-        Run::default().arg(file.to_str().unwrap()).arg(how).succeeds(&program);
+        let run = Run { aio: true, ..Run::default() };
+        run.arg(file.to_str().unwrap()).arg(how).succeeds(&program);
     }
 }
 

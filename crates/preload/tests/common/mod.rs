@@ -65,12 +65,15 @@ pub(crate) struct Run {
     pub(crate) fixed: bool,
     /// How the kernel refuses.
     pub(crate) answer: Answer,
+    /// It refuses io_uring only, not Linux AIO.
+    pub(crate) aio: bool,
 }
 
 impl Default for Run {
     fn default() -> Run {
         let env = vec![("RINGFENCE_BACKEND", "user")];
-        Run { args: Vec::new(), env, fixed: false, answer: Answer::Errno(libc::EPERM) }
+        let answer = Answer::Errno(libc::EPERM);
+        Run { args: Vec::new(), env, fixed: false, answer, aio: false }
     }
 }
 
@@ -106,7 +109,9 @@ impl Run {
         // The filter holds for the thread that asks for it, and what it starts.
         std::thread::spawn(move || {
             refuse_io_uring(run.answer).unwrap();
-            refuse_aio(run.answer).unwrap();
+            if !run.aio {
+                refuse_aio(run.answer).unwrap();
+            }
             run.here(&program)
         })
         .join()
