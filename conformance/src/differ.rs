@@ -16,12 +16,20 @@ const STEP: Duration = sys::ms(8);
 /// What the programs of one run act on, the same each time.
 pub struct World {
     file: File,
-    pipes: Vec<(File, File)>,
+    /// Readers and writers.
+    pub pipes: Vec<(File, File)>,
     memory: Mapping,
 }
 
+impl Default for World {
+    fn default() -> World {
+        World::new()
+    }
+}
+
 impl World {
-    fn new() -> World {
+    /// A file with text, pipes, times and buffers.
+    pub fn new() -> World {
         let memory = Mapping::anonymous(3 * 4096);
         memory.write(4096, timespec(sys::ms(0)));
         memory.write(4096 + 16, timespec(sys::ms(3_600_000)));
@@ -30,7 +38,8 @@ impl World {
         World { file: sys::file_with(b"0123456789abcdef"), pipes, memory }
     }
 
-    fn resources(&self) -> Resources {
+    /// What entries are made of.
+    pub fn resources(&self) -> Resources {
         let fds = |(reader, writer): &(File, File)| (reader.as_raw_fd(), writer.as_raw_fd());
         let pipes: Vec<(i32, i32)> = self.pipes.iter().map(fds).collect();
         Resources {

@@ -5,7 +5,6 @@
 
 /// Causes, and the bodies (as `file::name`) that the engine fails for each.
 pub const KNOWN: &[(&str, &[&str])] = &[
-    ("a request belongs to no thread: it completes", &["lifetime::thread_ends"]),
     ("a full submission queue polls as writable", &["poll::full_sq_is_not_writable"]),
     ("the engine needs descriptors of its own", &["setup::descriptor_limit"]),
     ("a ring's memory is a sparse file", &["setup::mappings_that_name_nothing"]),

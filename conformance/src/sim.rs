@@ -85,6 +85,7 @@ impl Target for Simulated {
     }
 
     fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        let _inside = in_engine();
         crate::aio::on_engine(&self.engine, number, args)
     }
 

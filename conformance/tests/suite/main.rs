@@ -25,6 +25,7 @@ mod overflow;
 mod pbuf;
 mod poll;
 mod process;
+mod process_life;
 mod register_buffers;
 mod register_files;
 mod register_misc;
@@ -36,6 +37,7 @@ mod skip;
 mod sqpoll;
 mod timeout;
 mod wait;
+mod wide_entries;
 mod zero_copy;
 
 /// What most bodies use.

@@ -7,6 +7,12 @@
 
 #[path = "glibc/apply.rs"]
 mod apply;
+#[path = "glibc/curve.rs"]
+mod curve;
+#[path = "glibc/later.rs"]
+mod later;
+#[path = "glibc/names.rs"]
+mod names;
 
 use ringfence_backport::fingerprint::Fingerprint;
 use ringfence_backport::message::same_id;
@@ -61,7 +67,10 @@ fn main() -> ExitCode {
         eprintln!("{} branches, {} pairs", world.branches.len(), world.pairs.len());
         match what.as_str() {
             "there" => world.there(),
-            "apply" => apply::measure(&world),
+            "apply" => {
+                let trunk = later::learn(&mut world)?;
+                apply::measure(&world, &trunk)
+            }
             _ => Err("name a measurement: there, apply".into()),
         }
     };
@@ -132,6 +141,10 @@ impl World {
         for (branch, (_, own)) in self.branches.iter().enumerate() {
             for copy in own {
                 let Some(print) = self.index.get(&copy.to_string()) else { continue };
+                // What takes a backport back quotes its trailer.
+                if !print.reverts.is_empty() {
+                    continue;
+                }
                 for claim in &print.origins {
                     if let Some(fix) = names.get(claim.id.as_str())
                         && seen.insert(*copy)

@@ -17,8 +17,14 @@ pub enum Sign {
     MissingName,
     /// The change includes a file that the branch does not have.
     MissingFile,
-    /// A later upstream commit repairs this one.
+    /// A later upstream commit rewrites lines of this one.
     FollowUp,
+    /// A later upstream commit is little else than a correction of this one.
+    Repair,
+    /// Such a correction was made in the last weeks.
+    FreshRepair,
+    /// Upstream has just made another commit for the same bug.
+    SameBug,
     /// The function that is changed differs on the branch.
     OtherFunction,
     /// The function takes or drops other locks on the branch.
@@ -29,6 +35,8 @@ pub enum Sign {
     OtherPlace,
     /// Lines like those the fix removes stay in the file on the branch, and not upstream.
     Twin,
+    /// Lines that the fix adds stand on the branch already, elsewhere in the file.
+    Doubled,
     /// The file is made by a tool and should be made again on the branch.
     Generated,
     /// The change adds white-space errors.
@@ -37,38 +45,38 @@ pub enum Sign {
     UnknownName,
 }
 
-/// Every kind of sign.
-pub const SIGNS: &[Sign] = &[
-    Sign::MissingName,
-    Sign::MissingFile,
-    Sign::FollowUp,
-    Sign::OtherFunction,
-    Sign::OtherLocks,
-    Sign::OtherCallee,
-    Sign::OtherPlace,
-    Sign::Twin,
-    Sign::Generated,
-    Sign::WhiteSpace,
-    Sign::UnknownName,
+/// What each sign weighs. The four at 2.0 are those that a fit to one half of the fixes in a real
+/// history puts far above the others, with nearly the same weight; the other half judges them
+/// (`docs/BACKPORT.md` has the command and the curve). Single ones of the rest prove nothing and
+/// add up.
+const WEIGHTS: &[(Sign, f64)] = &[
+    (Sign::MissingName, 2.0),
+    (Sign::MissingFile, 2.0),
+    (Sign::FreshRepair, 2.0),
+    (Sign::SameBug, 2.0),
+    (Sign::Generated, 1.0),
+    (Sign::OtherPlace, 1.0),
+    (Sign::FollowUp, 0.25),
+    (Sign::Repair, 0.5),
+    (Sign::OtherFunction, 0.5),
+    (Sign::OtherLocks, 0.5),
+    (Sign::OtherCallee, 0.5),
+    (Sign::UnknownName, 0.5),
+    (Sign::Twin, 0.5),
+    (Sign::Doubled, 0.5),
+    (Sign::WhiteSpace, 0.5),
 ];
+
+/// Every kind of sign, in the order of their weights' table.
+pub fn signs() -> impl Iterator<Item = Sign> {
+    WEIGHTS.iter().map(|(sign, _)| *sign)
+}
 
 impl Sign {
     /// Its weight in the score.
     #[must_use]
     pub fn weight(self) -> f64 {
-        match self {
-            Sign::MissingName => 2.0,
-            Sign::MissingFile => 1.0,
-            Sign::FollowUp => 0.5,
-            Sign::OtherFunction => 0.5,
-            Sign::OtherLocks => 0.5,
-            Sign::OtherCallee => 2.0,
-            Sign::OtherPlace => 1.0,
-            Sign::Twin => 1.0,
-            Sign::Generated => 0.5,
-            Sign::WhiteSpace => 0.5,
-            Sign::UnknownName => 2.0,
-        }
+        WEIGHTS.iter().find(|(sign, _)| *sign == self).map_or(0.0, |(_, weight)| *weight)
     }
 }
 
@@ -144,6 +152,7 @@ pub fn look(file: &Versions<'_>) -> Vec<Danger> {
     functions(file, &upstream, &mut say);
     callees(file, &upstream, &mut say);
     twins(file, &upstream, &mut say);
+    doubled(file, &upstream, &mut say);
     unknown_names(file, &upstream, &mut say);
     found
 }
@@ -268,6 +277,21 @@ fn twins(file: &Versions<'_>, upstream: &Edit<'_>, say: &mut impl FnMut(Sign, St
         if count(file.theirs) == 0 && count(file.merged) > 0 {
             say(Sign::Twin, format!("`{}` is left elsewhere in the file", line.trim()));
         }
+    }
+}
+
+/// A run of lines that the fix adds and that the branch's file holds before it: carried over
+/// already in part, or kept where upstream had dropped it.
+fn doubled(file: &Versions<'_>, upstream: &Edit<'_>, say: &mut impl FnMut(Sign, String)) {
+    let telling = |line: &&&str| identifiers(line).count() >= 2;
+    let before: BTreeSet<&str> = file.base.lines().map(str::trim).collect();
+    let here: BTreeSet<&str> = file.ours.lines().map(str::trim).collect();
+    let new: BTreeSet<&str> =
+        upstream.added.iter().filter(telling).map(|line| line.trim()).collect();
+    let new: Vec<&str> = new.into_iter().filter(|line| !before.contains(line)).collect();
+    let count = new.iter().filter(|line| here.contains(*line)).count();
+    if count >= 3 && 2 * count >= new.len() {
+        say(Sign::Doubled, format!("{count} of {} added lines are there already", new.len()));
     }
 }
 

@@ -4,7 +4,7 @@
 //! commit: an index of them never goes stale.
 
 use crate::diff::{FilePatch, Patch, Side};
-use crate::message::{Origin, origins, reverted, title_key};
+use crate::message::{Origin, bugs, origins, reverted, title_key};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -24,6 +24,10 @@ pub struct Fingerprint {
     pub author: String,
     /// When it was written, seconds since 1970. A cherry-pick keeps it.
     pub authored: i64,
+    /// When it was committed, seconds since 1970; 0 if that is not known.
+    pub committed: i64,
+    /// The numbers of the bugs it names.
+    pub bugs: Vec<u32>,
     /// The commits it says it was made from.
     pub origins: Vec<Claim>,
     /// The commits it says it takes back.
@@ -94,6 +98,8 @@ impl Fingerprint {
             title: title_key(subject),
             author: author.to_ascii_lowercase(),
             authored,
+            committed: 0,
+            bugs: bugs(message),
             origins: origins(message).into_iter().map(Claim::from).collect(),
             reverts: reverted(message),
             patch: patch_hash(patch),

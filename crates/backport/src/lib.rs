@@ -24,6 +24,7 @@ pub mod merge;
 pub mod message;
 pub mod names;
 pub mod presence;
+pub mod repair;
 pub mod repo;
 pub mod report;
 pub mod rules;

@@ -10,6 +10,7 @@
 
 mod chunk;
 mod edits;
+mod lists;
 mod tokens;
 
 use chunk::{Chunk, Side3};
@@ -27,6 +28,8 @@ pub enum Rung {
     Spacing,
     /// Inserted into a list of names at the place its order asks for.
     SortedList,
+    /// Names added to a list that is broken into lines otherwise on the branch.
+    NameList,
     /// Inserted behind lines that the branch has and upstream has not.
     OwnLines,
     /// The lines are a copyright notice, and only its years differ.
@@ -46,6 +49,7 @@ impl Rung {
             Rung::Neighbours => "the changed lines are upstream's, lines next to them differ",
             Rung::Spacing => "the branch's lines differ in white space only",
             Rung::SortedList => "entered into the branch's list where its order asks for it",
+            Rung::NameList => "the names it adds are entered at the end of the branch's list",
             Rung::OwnLines => "inserted behind lines that only the branch has",
             Rung::CopyrightYears => "the years of a copyright notice differ; the fix's are taken",
             Rung::Words => "branch and fix change different words of the same lines",
@@ -176,7 +180,10 @@ fn resolve(texts: &Side3<'_>, chunk: &Chunk) -> Option<Resolved> {
         let lines = theirs.iter().map(|line| line.to_vec()).collect();
         return Some(Resolved { lines, steps: vec![(Rung::Spacing, 0)] });
     }
-    edits::carry_edits(base, ours, theirs)
+    let before = chunk.ours.start.checked_sub(1).and_then(|at| texts.ours.get(at)).copied();
+    let around = [before, texts.ours.get(chunk.ours.end).copied()];
+    edits::carry_edits(base, ours, theirs, around)
+        .or_else(|| lists::carry_names(base, ours, theirs))
 }
 
 #[cfg(test)]
@@ -206,6 +213,13 @@ mod tests {
             ("x\n", "a\nc\nx\n", "b\nx\n", "a\nb\nc\nx\n", Rung::SortedList),
             ("x;\n", "p ();\nx;\n", "q ();\nx;\n", "p ();\nq ();\nx;\n", Rung::OwnLines),
             ("x;\ny;\n", "x;\n", "x;\nz;\n", "x;\n", Rung::NotOnBranch),
+            (
+                "t = a b \\\n\tc d\n",
+                "t = a\n",
+                "t = a b \\\n\tc d e\n",
+                "t = a e\n",
+                Rung::NameList,
+            ),
             ("x\n", "x\n new one\n", "x\n\tnew one\n", "x\n new one\n", Rung::AlreadyThere),
             (
                 "Copyright 2020-2022 A\n",
@@ -218,6 +232,26 @@ mod tests {
         for (base, ours, theirs, expected, rung) in cases {
             assert_eq!(carried(base, ours, theirs), (expected.to_owned(), vec![rung]));
         }
+    }
+
+    #[test]
+    fn names_enter_a_list_that_is_broken_otherwise() {
+        let (base, theirs) = ("r = one two \\\n  six\n", "r = one two \\\n  six fix\n");
+        let sorted = "r = \\\n  one \\\n  six \\\n  two \\\n  # r\n";
+        let (text, rungs) = carried(base, sorted, theirs);
+        assert_eq!(text, "r = \\\n  fix \\\n  one \\\n  six \\\n  two \\\n  # r\n");
+        assert_eq!(rungs, [Rung::SortedList]);
+        let full = format!("r = {}\n", "name ".repeat(15).trim_end());
+        let (text, _) = carried(base, &full, theirs);
+        assert_eq!(text, format!("r = {} \\\n  fix\n", "name ".repeat(15).trim_end()));
+    }
+
+    #[test]
+    fn a_block_takes_its_blank_line_to_the_side_that_has_none() {
+        let base = "a {\n}\n\nold {\n}\n";
+        let theirs = "a {\n}\n\nnew {\n}\n\nold {\n}\n";
+        let (text, _) = carried(base, "a {\n}\n\nmine {\n}\n", theirs);
+        assert!(!text.contains("\n\n\n"), "{text}");
     }
 
     #[test]

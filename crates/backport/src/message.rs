@@ -49,6 +49,29 @@ pub struct Origin {
     pub form: &'static str,
 }
 
+/// The numbers of the bugs that a message names, each once: `BZ #123`, `bug 123`, `issue #123`,
+/// `show_bug.cgi?id=123`, `Closes: #123`.
+///
+/// ```
+/// use ringfence_backport::message::bugs;
+/// assert_eq!(bugs("Fix fmod (bug 14048) [BZ #14049]"), [14048, 14049]);
+/// assert!(bugs("debug 14048 times, then #3").is_empty());
+/// ```
+#[must_use]
+pub fn bugs(message: &str) -> Vec<u32> {
+    // Three digits at least: smaller numbers count things.
+    static BUG: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        let pattern = r"(?i)(?:\b(?:bz|bug|bugs|issue|pr|closes:?|resolves:?)(?: ?#| )|show_bug\.cgi\?id=)(\d{3,7})\b";
+        Regex::new(pattern).ok()
+    });
+    let Some(bug) = BUG.as_ref() else { return Vec::new() };
+    let mut found: Vec<u32> =
+        bug.captures_iter(message).filter_map(|groups| groups[1].parse().ok()).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
 /// All claims of an origin in a message, in the order of [`FORMS`], each name once.
 ///
 /// ```

@@ -64,14 +64,55 @@ fn code_part(line: &str) -> &str {
 }
 
 /// The names that a change uses and a file did not need before: in its added lines, neither in
-/// its removed lines nor defined by it.
+/// its removed lines nor declared by it.
 #[must_use]
 pub fn needed<'a>(
     added: impl Iterator<Item = &'a str>,
     removed: impl Iterator<Item = &'a str>,
 ) -> BTreeSet<String> {
     let before: BTreeSet<&str> = removed.flat_map(identifiers).collect();
-    added.flat_map(identifiers).filter(|name| !before.contains(name)).map(str::to_owned).collect()
+    let (mut used, mut own) = (BTreeSet::new(), BTreeSet::new());
+    for line in added {
+        for name in identifiers(line).filter(|name| !before.contains(name)) {
+            let set = if declares(line, name) { &mut own } else { &mut used };
+            set.insert(name.to_owned());
+        }
+    }
+    used.retain(|name| !own.contains(name));
+    used
+}
+
+/// The part of a line that names what the program is made of: in assembly all but the instruction.
+#[must_use]
+pub fn naming_part<'a>(path: &str, line: &'a str) -> &'a str {
+    let text = line.trim_start();
+    let assembly = [".S", ".s", ".asm"].iter().any(|end| path.ends_with(end));
+    if !assembly || !text.starts_with(|c: char| c.is_ascii_lowercase()) {
+        return line;
+    }
+    text.find(|c: char| c.is_whitespace()).map_or("", |end| &text[end..])
+}
+
+/// Whether a line brings `name` into being: as a macro, a label, or behind the name of its type.
+fn declares(line: &str, name: &str) -> bool {
+    // Words that a name follows without being declared.
+    const USES: &[&str] =
+        &["return", "goto", "else", "case", "sizeof", "in", "not", "new", "ifdef", "ifndef", "if"];
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(name).any(|(at, _)| {
+        let (before, after) = (line[..at].trim_end(), line[at + name.len()..].trim_start());
+        if line[..at].ends_with(word) || line[at + name.len()..].starts_with(word) {
+            return false;
+        }
+        let stem = before.trim_end_matches(['*', ' ', '\t']);
+        let last = stem.rsplit(|c: char| !word(c)).next().unwrap_or_default();
+        let label = after.starts_with(':') || before.ends_with('(') && after.starts_with("):");
+        let typed = !last.is_empty()
+            && !USES.contains(&last)
+            && (stem.len() == before.len() || !stem.contains(['=', '(']))
+            && (after.is_empty() || after.starts_with(['=', ';', ',', ')', '[']));
+        last == "define" || label && last != "case" && !before.contains('?') || typed
+    })
 }
 
 /// The file that a line includes, as written.
@@ -151,5 +192,30 @@ mod tests {
         let found =
             needed(["  lock_it (ctx);", "  run (ctx);"].into_iter(), ["  run (ctx);"].into_iter());
         assert_eq!(found.into_iter().collect::<Vec<_>>(), ["lock_it"]);
+    }
+
+    #[test]
+    fn an_instruction_is_no_name() {
+        assert_eq!(naming_part("a/strlen.S", "\tvpminub VEC(1), ymm0"), " VEC(1), ymm0");
+        assert_eq!(naming_part("a/strlen.S", "L(loop):"), "L(loop):");
+        assert_eq!(naming_part("a.c", "\tcall (x);"), "\tcall (x);");
+    }
+
+    #[test]
+    fn what_a_change_declares_it_does_not_need() {
+        for line in
+            ["  int width = 1;", "#define width 3", "width:", "  struct x *width;", "L(width):"]
+        {
+            assert!(declares(line, "width"), "{line}");
+        }
+        for line in [
+            "  return width;",
+            "  x = a * width;",
+            "  use (width);",
+            "  case width:",
+            "  goto width;",
+        ] {
+            assert!(!declares(line, "width"), "{line}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The half that asks a repository: everything here runs git, nothing here decides.
 
+pub mod ahead;
 pub mod blobs;
 pub mod branch;
 pub mod build;
@@ -9,6 +10,7 @@ pub mod out;
 pub mod port;
 pub mod prereq;
 pub mod record;
+pub mod repairs;
 pub mod run;
 pub mod scratch;
 pub mod steps;

@@ -1,6 +1,6 @@
 //! From findings to a verdict.
 
-use crate::danger::{Sign, THRESHOLD, score};
+use crate::danger::{THRESHOLD, score};
 use crate::facts::{Apply, Branch, Fix, Named};
 use crate::presence::{Presence, is_beside_the_code};
 use serde::{Deserialize, Serialize};
@@ -158,10 +158,7 @@ fn sound(_: &Fix, branch: &Branch) -> Decision {
     if failed(&branch.test) {
         return Some((Verdict::NeedsPerson, "its tests fail".to_owned()));
     }
-    // A follow-up is a reason to take more, not to stop.
-    let own: Vec<_> =
-        branch.dangers.iter().filter(|danger| danger.sign != Sign::FollowUp).cloned().collect();
-    (score(&own) >= THRESHOLD).then(|| {
+    (score(&branch.dangers) >= THRESHOLD).then(|| {
         let text = "it merges, and yet may mean something else here".to_owned();
         (Verdict::NeedsPerson, text)
     })

@@ -177,3 +177,16 @@ fn a_branch_without_a_common_ancestor_needs_a_person() {
     assert_eq!(last.judgement.verdict, Verdict::NeedsPerson);
     assert!(last.judgement.why[0].contains("no common ancestor"));
 }
+
+#[test]
+fn a_fix_that_upstream_had_to_correct_needs_a_person() {
+    let (mut world, fix) = small();
+    world.edit("run.c", "\tif (sum < 0)\n\t\treturn -1;\n", "\tif (sum <= 0)\n\t\treturn -1;\n");
+    let correction = world.commit(ADA, "run: nor what is empty");
+    let report = decide(&world, &fix, Options::default()).unwrap();
+    for judged in &report.branches {
+        assert_eq!(judged.judgement.verdict, Verdict::NeedsPerson, "{}", report.table());
+        let why = judged.judgement.why.join("\n");
+        assert!(why.contains(&correction[..12]) && why.contains("corrects the fix"), "{why}");
+    }
+}

@@ -56,7 +56,7 @@ fn refusal(command: &mut Command, code: i32) -> String {
 fn the_program_gets_the_preload_every_setting_and_nothing_is_said() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = ringfence_run(directory.path());
-    command.args(["--backend=user", "--tier=patch", "--log=debug", "--stats"]);
+    command.args(["--backend=user", "--aio=user", "--tier=patch", "--log=debug", "--stats"]);
     command.args(["--request-memory=64K", "--workers=2,3", "--", "env"]);
     let Output { status, stdout, stderr } = command.output().unwrap();
     assert!(status.success());
@@ -66,6 +66,7 @@ fn the_program_gets_the_preload_every_setting_and_nothing_is_said() {
     let expected = [
         format!("LD_PRELOAD={}", library.display()),
         "RINGFENCE_BACKEND=user".to_owned(),
+        "RINGFENCE_AIO=user".to_owned(),
         "RINGFENCE_TIER=patch".to_owned(),
         "RINGFENCE_LOG=debug".to_owned(),
         "RINGFENCE_STATS=1".to_owned(),

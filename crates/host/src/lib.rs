@@ -26,6 +26,7 @@ pub mod plain;
 pub mod shm;
 pub mod signal;
 pub mod sync;
+pub mod watch;
 
 pub use os::Os;
 use ringfence_abi::Result;

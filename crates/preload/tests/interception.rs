@@ -196,6 +196,11 @@ fn a_ring_cannot_be_sent() {
     Run::default().succeeds(&compile("rights", &[]));
 }
 
+#[test]
+fn a_child_uses_its_parents_ring() {
+    Run::default().succeeds(&compile("inherited", &[]));
+}
+
 const UNSEEN: &str = "closes descriptors where it is not seen";
 
 #[test]

@@ -200,11 +200,22 @@ pub(crate) fn attend(fd: i32) {
     }
 }
 
+/// To be called before a fork that libc makes.
+pub(crate) fn before_fork() {
+    if any_ring()
+        && let Some(engine) = engine()
+    {
+        let _inside = window::Inside::enter();
+        engine.before_fork();
+    }
+}
+
 /// To be called in the child of a fork: the parent's rings are the parent's.
 pub(crate) fn fork_child() {
     ANY_RING.store(false, Relaxed);
     if let Some(engine) = engine() {
         let own = engine.after_fork();
+        ANY_RING.store(own.inherits(), Relaxed);
         own.limit(&limits());
         own.trust_closes(crate::init::closes_are_seen());
         ENGINE.swap(Box::into_raw(Box::new(own)), AcqRel);

@@ -142,6 +142,7 @@ pub(crate) fn start_late() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
         real::resolve();
+        crate::sanitizer::start();
         process::start();
         signal::start();
         backend::start();
@@ -198,14 +199,18 @@ pub(crate) fn release() {
 }
 
 /// Objects whose calls are left alone: libc's own, which are none of io_uring's, the kernel's, ours,
-/// and the unwinder that ours brings along.
+/// the unwinder that ours brings along, and sanitizers, which stop all threads with all signals
+/// blocked.
 fn is_exempt(object: &Object) -> bool {
-    const LIBC: [&str; 7] = [
+    const LIBC: [&str; 10] = [
         "ld-linux",
         "ld-musl",
         "libc.so",
         "libpthread.so",
         "libgcc_s.so",
+        "libasan.so",
+        "liblsan.so",
+        "libtsan.so",
         "linux-vdso",
         "linux-gate",
     ];

@@ -42,6 +42,7 @@ mod probe;
 mod process;
 mod raw;
 mod real;
+mod sanitizer;
 mod scan;
 mod signal;
 mod stub;

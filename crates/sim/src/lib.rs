@@ -56,6 +56,7 @@ mod race;
 mod rng;
 mod schedule;
 mod service;
+mod state;
 mod thread;
 mod world;
 
@@ -66,8 +67,8 @@ pub use lock::{Mutex, MutexGuard, RawLock};
 pub use race::RaceCell;
 pub use schedule::{BadSchedule, Schedule};
 pub use service::Service;
+pub use state::Woken;
 pub use thread::{
     JoinHandle, choose, draw, is_simulated, now, point, sleep, spawn, spawn_daemon, wait,
     wait_ready, wake, yield_now,
 };
-pub use world::Woken;

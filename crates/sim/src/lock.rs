@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "implements a raw lock")]
 
 use crate::failure::Kind;
+use crate::state::{On, Wait};
 use crate::thread::current;
-use crate::world::{On, Wait};
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -7,8 +7,9 @@
 
 use crate::choose::Chooser;
 use crate::schedule::Schedule;
+use crate::state::Limits;
 use crate::thread::{current, run_as};
-use crate::world::{Limits, World};
+use crate::world::World;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;

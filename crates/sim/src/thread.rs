@@ -1,6 +1,7 @@
 //! Virtual threads: real ones that run one at a time.
 
-use crate::world::{On, Over, Wait, Woken, World};
+use crate::state::{On, Wait, Woken};
+use crate::world::{Over, World};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, Mutex, Once, PoisonError, mpsc};

@@ -71,7 +71,18 @@ impl<H: Host> Attendant<H> {
             self.charges.lock().push(charge);
             self.start();
             self.wake();
+        } else if !self.running.load(Ordering::Acquire) {
+            // No thread could be had when the ring was put on the list.
+            self.start();
         } else if self.parked.load(Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    /// A ring is dead: it leaves the list, whether or not a thread looks at that.
+    pub(crate) fn forget(&self, ring: &Arc<Ring<H>>) {
+        if ring.attended.swap(false, Ordering::AcqRel) {
+            self.charges.lock().retain(|charge| !Arc::ptr_eq(&charge.ring, ring));
             self.wake();
         }
     }
@@ -116,22 +127,31 @@ impl<H: Host> Attendant<H> {
             return Ok(());
         }
         let epfd = calls::make_private(&self.host, calls::epoll_create(&self.host)?);
-        let waker = calls::make_private(&self.host, calls::eventfd(&self.host)?);
-        calls::epoll_ctl(
-            &self.host,
-            epfd,
-            libc::EPOLL_CTL_ADD,
-            waker,
-            libc::EPOLLIN as u32,
-            WAKER,
-        )?;
-        if let Some(release) = self.host.release_fd() {
-            let events = libc::EPOLLIN as u32;
-            calls::epoll_ctl(&self.host, epfd, libc::EPOLL_CTL_ADD, release, events, RELEASE)?;
-        }
+        let waker = self.furnish(epfd).inspect_err(|_| {
+            let _ = calls::close(&self.host, epfd);
+        })?;
         self.waker.store(waker, Ordering::Release);
         self.epfd.store(epfd, Ordering::Release);
         Ok(())
+    }
+
+    /// Puts into the epoll set what is to wake the thread besides rings; its waker.
+    fn furnish(&self, epfd: i32) -> Result<i32> {
+        let waker = calls::make_private(&self.host, calls::eventfd(&self.host)?);
+        let (add, events) = (libc::EPOLL_CTL_ADD, libc::EPOLLIN as u32);
+        let released = || match self.host.release_fd() {
+            Some(release) => calls::epoll_ctl(&self.host, epfd, add, release, events, RELEASE),
+            None => Ok(()),
+        };
+        match calls::epoll_ctl(&self.host, epfd, add, waker, events, WAKER)
+            .and_then(|()| released())
+        {
+            Ok(()) => Ok(waker),
+            Err(errno) => {
+                let _ = calls::close(&self.host, waker);
+                Err(errno)
+            }
+        }
     }
 
     /// The thread's life.
@@ -218,15 +238,22 @@ impl<H: Host> Attendant<H> {
 
     /// Looks at one ring: drives it if it is ours, takes it over if nobody visits.
     fn look(&self, ring: &Arc<Ring<H>>, now: u64, visited: &mut bool) -> Option<u64> {
-        if !Self::needs_driving(ring) {
-            return None;
-        }
         let visits = ring.visits.load(Ordering::Acquire);
         let waiting = ring.waiting.load(Ordering::Acquire) > 0;
         let mut charges = self.charges.lock();
         let charge = charges.iter_mut().find(|charge| Arc::ptr_eq(&charge.ring, ring))?;
-        if charge.visits != visits {
-            charge.visits = visits;
+        // Seen, whether or not it is driven: what counts as new would else keep the thread awake.
+        let came = std::mem::replace(&mut charge.visits, visits) != visits;
+        if !Self::needs_driving(ring) {
+            // What stands in its epoll set would wake this thread for nothing, again and again.
+            let was_taken = std::mem::replace(&mut charge.taken, false);
+            drop(charges);
+            if was_taken {
+                self.give_back(ring);
+            }
+            return None;
+        }
+        if came {
             charge.since = now;
             *visited = true;
         }
@@ -305,6 +332,14 @@ impl<H: Host> Attendant<H> {
         }
         self.running.store(false, Ordering::Release);
         true
+    }
+}
+
+impl<H: Host> Drop for Attendant<H> {
+    fn drop(&mut self) {
+        for fd in self.fds().into_iter().filter(|fd| *fd >= 0) {
+            let _ = calls::close(&self.host, fd);
+        }
     }
 }
 

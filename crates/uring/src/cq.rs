@@ -64,7 +64,7 @@ impl View {
     /// Entries in the ring and the count of fired timeouts, unless completions wait outside the
     /// ring, which must be moved into it first.
     pub(crate) fn look(&self, shm: &Shm, ring: &Layout) -> Option<(u32, u32)> {
-        if self.overflowed.load(Ordering::Acquire) {
+        if self.overflowed.load(Ordering::Acquire) || crate::inherit::is_shared(shm, ring) {
             return None;
         }
         let head = shm.load(layout::CQ_HEAD, Ordering::Acquire);
@@ -103,6 +103,12 @@ impl Cq {
         }
     }
 
+    /// The next completion goes here.
+    pub(crate) fn go_on_at(&mut self, tail: u32) {
+        self.tail = tail;
+        self.view.tail.store(tail, Ordering::Release);
+    }
+
     /// Where the next entry goes.
     pub(crate) fn tail(&self) -> u32 {
         self.tail
@@ -129,6 +135,7 @@ impl Cq {
         if entries.is_empty() {
             return Wake::default();
         }
+        self.catch_up(shm, ring);
         let mut entries = entries;
         if self.overflow.is_empty() && !ring.mixed && !ring.cqe32 && ring.io_events == 0 {
             entries = self.write_plain(shm, ring, entries);
@@ -148,6 +155,7 @@ impl Cq {
 
     /// Posts an entry only if it fits in the ring; false if it does not.
     pub(crate) fn try_post(&mut self, shm: &Shm, ring: &Layout, entry: &Entry) -> Option<Wake> {
+        self.catch_up(shm, ring);
         if !self.overflow.is_empty() || !self.write(shm, ring, entry) {
             return None;
         }
@@ -222,6 +230,7 @@ impl Cq {
 
     /// Moves kept completions into the ring as far as they fit.
     pub(crate) fn flush_overflow(&mut self, shm: &Shm, ring: &Layout) -> Wake {
+        self.catch_up(shm, ring);
         if self.overflow.is_empty() {
             return Wake::default();
         }

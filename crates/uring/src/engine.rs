@@ -2,8 +2,9 @@
 
 use crate::attend::Attendant;
 use crate::cq::Cq;
+use crate::inherit::Inherited;
 use crate::locks;
-use crate::request::{OwnedFile, Request};
+use crate::request::OwnedFile;
 use crate::ring::Ring;
 use crate::ring_fds::Slots;
 use crate::submit::Submit;
@@ -21,6 +22,8 @@ pub(crate) const RING_FDS_MAX: usize = 16;
 
 /// What all rings share.
 pub(crate) struct Shared<H: Host> {
+    /// Of a forked child: rings of its parent's that it has not used.
+    pub(crate) inherited: Mutex<H, Inherited<H>>,
     pub(crate) rings: Mutex<H, Rings<H>>,
     /// How many rings there are; a look without the lock.
     count: AtomicUsize,
@@ -38,7 +41,7 @@ pub(crate) struct Shared<H: Host> {
 }
 
 pub(crate) struct Rings<H: Host> {
-    by_fd: HashMap<i32, Arc<Ring<H>>>,
+    pub(crate) by_fd: HashMap<i32, Arc<Ring<H>>>,
     /// Rings whose descriptors are all closed, or nearly, until they are released.
     pub(crate) all: Vec<Arc<Ring<H>>>,
     /// Registered rings, by thread.
@@ -52,6 +55,23 @@ impl<H: Host> Shared<H> {
             return None;
         }
         self.rings.lock().by_fd.get(&fd).cloned()
+    }
+
+    /// Puts a ring on the table.
+    pub(crate) fn enlist(&self, ring: Arc<Ring<H>>) -> Arc<Ring<H>> {
+        let stale = {
+            let mut rings = self.rings.lock();
+            rings.all.push(Arc::clone(&ring));
+            let stale = rings.by_fd.insert(ring.fd, Arc::clone(&ring));
+            self.count.store(rings.all.len(), Ordering::Release);
+            stale
+        };
+        // The number was a ring's before and nobody told of its close, the host least of all.
+        if let Some(stale) = stale.filter(|stale| stale.watch < 0) {
+            self.release(&stale);
+        }
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        ring
     }
 
     /// The ring a call means: by descriptor, or by index of the registered rings.
@@ -111,6 +131,7 @@ impl<H: Host> Shared<H> {
     /// Tears a ring down that nothing leads to any more, and keeps its counts.
     pub(crate) fn tear_down(&self, ring: &Arc<Ring<H>>) {
         let counts = ring.tear_down();
+        self.attendant.forget(ring);
         let mut total = self.counts.lock();
         for (total, count) in total.iter_mut().zip(counts) {
             *total += count;
@@ -201,18 +222,8 @@ pub(crate) fn nofile_limit<H: Host>(host: &H) -> u64 {
 
 /// The io_uring of one process.
 pub struct Engine<H: Host> {
-    host: H,
-    shared: Arc<Shared<H>>,
-}
-
-/// What the engine may take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of requests in flight in each ring, for at least one request. At the limit a submission
-    /// stops and returns the count so far, or `EAGAIN` if that is none.
-    pub request_bytes: Option<usize>,
-    /// Worker threads for bounded and for unbounded work; 0 leaves the engine's own limit.
-    pub workers: [u32; 2],
+    pub(crate) host: H,
+    pub(crate) shared: Arc<Shared<H>>,
 }
 
 /// What the engine has done and holds.
@@ -236,6 +247,7 @@ impl<H: Host> Engine<H> {
         let () = crate::opdef::Table::<H>::IN_ABI_ORDER;
         let rings = Rings { by_fd: HashMap::new(), all: Vec::new(), registered: HashMap::new() };
         let shared = Arc::new(Shared {
+            inherited: mutex(&host, &locks::INHERITED, HashMap::new()),
             rings: mutex(&host, &locks::RINGS, rings),
             count: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
@@ -253,29 +265,6 @@ impl<H: Host> Engine<H> {
     /// is known of a descriptor can be kept between calls.
     pub fn trust_closes(&self, trusted: bool) {
         self.shared.trusts_closes.store(trusted, Ordering::Release);
-    }
-
-    /// Limits what the engine takes.
-    pub fn limit(&self, limits: &Limits) {
-        if let Some(bytes) = limits.request_bytes {
-            let requests = (bytes / size_of::<Request<H>>()).max(1);
-            self.shared.requests_max.store(requests, Ordering::Relaxed);
-        }
-        self.shared.pool.set_limits(limits.workers);
-    }
-
-    /// Linux AIO in this process.
-    pub fn aio(&self) -> crate::Aio<'_, H> {
-        self.aio_of(&self.shared.aio)
-    }
-
-    /// Linux AIO with a table of contexts of its own, for tests of other rules.
-    #[doc(hidden)]
-    pub fn aio_of<'a, R: crate::aio::Rule>(
-        &'a self,
-        contexts: &'a crate::aio::Contexts<H, R>,
-    ) -> crate::Aio<'a, H, R> {
-        crate::Aio { host: &self.host, shared: &self.shared, contexts }
     }
 
     /// `io_uring_setup`; `params` is an address in the program.
@@ -315,18 +304,7 @@ impl<H: Host> Engine<H> {
         if ring.has(IORING_SETUP_SINGLE_ISSUER) && !ring.has(IORING_SETUP_R_DISABLED) {
             ring.owner.store(self.host.thread_id(), Ordering::Release);
         }
-        let stale = {
-            let mut rings = self.shared.rings.lock();
-            rings.all.push(Arc::clone(&ring));
-            let stale = rings.by_fd.insert(fd, Arc::clone(&ring));
-            self.shared.count.store(rings.all.len(), Ordering::Release);
-            stale
-        };
-        // The number was a ring's before and nobody told of its close, the host least of all.
-        if let Some(stale) = stale.filter(|stale| stale.watch < 0) {
-            self.shared.release(&stale);
-        }
-        self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+        let ring = self.shared.enlist(ring);
         if ring.has(IORING_SETUP_SQPOLL) {
             ring.start_sqpoll(&p)?;
             ring.hold();
@@ -404,7 +382,7 @@ impl<H: Host> Engine<H> {
         argsz: u64,
     ) -> Result<u32> {
         crate::wait::check_flags(flags)?;
-        let ring = self.shared.named(&self.host, fd, flags & IORING_ENTER_REGISTERED_RING != 0)?;
+        let ring = self.named(fd, flags & IORING_ENTER_REGISTERED_RING != 0)?;
         ring.enter(to_submit, min_complete, flags, arg, argsz)
     }
 
@@ -427,7 +405,7 @@ impl<H: Host> Engine<H> {
                 crate::register::query::query(&self.host, arg, nr_args)
             }
             _ if fd == -1 && !registered => Err(Errno::EINVAL),
-            _ => self.shared.named(&self.host, fd, registered)?.register(opcode, arg, nr_args),
+            _ => self.named(fd, registered)?.register(opcode, arg, nr_args),
         };
         self.host.at(Point::Return);
         result
@@ -435,6 +413,7 @@ impl<H: Host> Engine<H> {
 
     /// Descriptors from `first` to `last` are about to be closed or replaced.
     pub fn before_close(&self, first: u32, last: u32) {
+        self.shared.inherited.lock().retain(|fd, _| !(first..=last).contains(&(*fd as u32)));
         for ring in self.shared.aio.rings() {
             ring.keep_files(first, last);
         }
@@ -508,11 +487,13 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// In a forked child, before anything else: the parent's rings are the parent's.
+    /// In a forked child, before anything else: the parent's rings are the parent's, until the child
+    /// uses one.
     #[must_use]
     pub fn after_fork(&self) -> Engine<H> {
         self.host.forked();
         let child = Engine::new(self.host.clone());
+        *child.shared.inherited.lock() = self.shared.to_inherit();
         // What threads remember of the parent's rings is void.
         child.shared.epoch.store(self.epoch() + 1, Ordering::Release);
         child
@@ -583,7 +564,7 @@ fn program_memory<H: Host>(
     Ok((Shm::of_program(cq, rings), Shm::of_program(sq, sqes)))
 }
 
-fn new_ring<H: Host>(
+pub(crate) fn new_ring<H: Host>(
     engine: &Engine<H>,
     memory: RingMemory,
     layout: crate::ring::Layout,
@@ -610,6 +591,7 @@ fn new_ring<H: Host>(
         waker: AtomicI32::new(-1),
         sq_waker: AtomicI32::new(-1),
         waiting: AtomicUsize::new(0),
+        sleepers: AtomicUsize::new(0),
         pending: AtomicUsize::new(0),
         deadline: AtomicU64::new(u64::MAX),
         visits: AtomicU32::new(0),

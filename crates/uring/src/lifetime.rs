@@ -9,7 +9,7 @@ use crate::wait::Role;
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
 use ringfence_host::sync::{Arc, Ordering};
-use ringfence_host::{Clock, Host, calls, plain};
+use ringfence_host::{Clock, Event, Host, calls, plain};
 
 impl<H: Host> Ring<H> {
     /// Fills in the words that never change.
@@ -24,9 +24,9 @@ impl<H: Host> Ring<H> {
     /// Tears the ring down: everything parked is cancelled and every descriptor closed. What was
     /// done on it, by opcode.
     pub(crate) fn tear_down(self: &Arc<Self>) -> [u64; Op::COUNT] {
-        self.dead.store(true, Ordering::Release);
+        self.dead.store(true, Ordering::SeqCst);
         let (counts, files, direct) = self.with_submit(|ring, sub| {
-            if H::BUGS.overflow_recursion {
+            if const { H::BUGS.overflow_recursion } {
                 ring.historic_overflow_flush(sub);
             }
             sub.closing = true;
@@ -43,16 +43,56 @@ impl<H: Host> Ring<H> {
         // Closing files may block or lead back here; no lock is held.
         drop(files);
         drop(direct);
+        // Pairs with `wait_events`: of its count and this ring's death one side sees the other's.
+        if self.sleepers.load(Ordering::SeqCst) == 0 {
+            self.close_descriptors();
+        } else {
+            self.wake_waiter();
+        }
+        counts
+    }
+
+    /// Closes the descriptors of a dead ring, once nobody waits in its epoll set any more.
+    pub(crate) fn close_descriptors(&self) {
         for word in [&self.epfd, &self.waker, &self.sq_waker, &self.poll_fd, &self.memory] {
-            let fd = word.swap(-1, Ordering::AcqRel);
+            let fd = word.swap(-1, Ordering::SeqCst);
             if fd >= 0 {
                 let _ = calls::close(&self.host, fd);
             }
         }
-        if let Some(eventfd) = self.eventfd.lock().take() {
+        let eventfd = self.eventfd.lock().take();
+        if let Some(eventfd) = eventfd {
             let _ = calls::close(&self.host, eventfd.fd);
         }
-        counts
+    }
+
+    /// Waits in the ring's epoll set. A ring that is torn down meanwhile keeps its descriptors
+    /// until the last one has left it: another file might get the number, and the set made anew for
+    /// a dead ring would have nobody to ring its bell.
+    ///
+    /// # Errors
+    /// `EBADF` for a dead ring; `EINTR` when a signal handler ran.
+    pub(crate) fn wait_events(
+        &self,
+        events: &mut [Event],
+        timeout: Option<u64>,
+        sigmask: Option<u64>,
+    ) -> Result<usize> {
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        let result = if self.dead.load(Ordering::SeqCst) {
+            Err(Errno::EBADF)
+        } else {
+            self.epoll().and_then(|epfd| self.host.wait(epfd, events, timeout, sigmask))
+        };
+        let last = self.sleepers.fetch_sub(1, Ordering::SeqCst) == 1;
+        if self.dead.load(Ordering::SeqCst) {
+            if last {
+                self.close_descriptors();
+            } else {
+                self.wake_waiter();
+            }
+        }
+        result
     }
 
     /// The ring's own descriptors, -1 for those it has not.

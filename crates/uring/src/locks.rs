@@ -33,6 +33,8 @@ classes! {
     JOB: "job",
     /// `Shared::rings`: the table of rings. Held for a look-up or a change of the table only.
     RINGS: "table of rings",
+    /// `Shared::inherited`: rings that a forked child has not used yet; a leaf.
+    INHERITED: "inherited rings",
     /// `Contexts::by_id`: the table of AIO contexts. Held for a look-up or a change of the table.
     AIO_CONTEXTS: "table of AIO contexts",
     /// `Attendant::charges`: the attendant's list.

@@ -298,8 +298,8 @@ impl<H: Host> Table<H> {
                 .short(ops::rw::is_short),
         ),
         row(Op::Pipe, 0, ops::pipe::prep, ops::pipe::issue),
-        None, // NOP128
-        None, // URING_CMD128
+        row(Op::Nop128, IOPOLL, ops::nop::prep, ops::nop::issue),
+        row(Op::UringCmd128, Self::CMD, ops::command::prep, ops::command::issue),
     ];
 
     /// Rows stand at the place of their opcode.

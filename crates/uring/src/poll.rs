@@ -121,6 +121,9 @@ impl<H: Host> Ring<H> {
             return self.park_unpollable(sub, req, errno);
         }
         req.polled = true;
+        if req.task == 0 {
+            req.task = self.host.thread_id();
+        }
         let timeout = take_link_timeout(&mut req);
         let key = sub.parked.insert(Parked {
             user_data: req.sqe.user_data,
@@ -264,19 +267,24 @@ impl<H: Host> Ring<H> {
     }
 
     /// A waker is drained by the one it is for; whoever else sees it leaves it standing, and is
-    /// told so.
+    /// told so. One that stands for a waiter that found what it wanted without it is for nobody,
+    /// and would keep whoever drives the ring awake.
     fn take_waker(&self, role: Role, data: u64) -> bool {
         let mine = match role {
             Role::Waiter | Role::Sleeper => data == WAKER_EVENT,
             Role::SqThread => data == SQ_WAKER_EVENT,
             Role::Guest => false,
         };
-        // One that was for a thread which has left stands for nobody, and would keep others awake. A
-        // thread that comes now looks at the queue before it sleeps.
-        let mine = mine || data == WAKER_EVENT && self.waiting.load(Ordering::Acquire) == 0;
+        let is_nobodys = || data == WAKER_EVENT && self.waiting.load(Ordering::SeqCst) == 0;
+        let is_waiter = matches!(role, Role::Waiter | Role::Sleeper);
+        let mine = mine || is_nobodys();
         if mine {
             let waker = if data == WAKER_EVENT { &self.waker } else { &self.sq_waker };
             calls::eventfd_drain(&self.host, waker.load(Ordering::Acquire));
+        }
+        if mine && !is_waiter && data == WAKER_EVENT && !is_nobodys() {
+            // A waiter has come since, and this may have been its call.
+            self.wake_waiter();
         }
         !mine
     }
@@ -284,9 +292,12 @@ impl<H: Host> Ring<H> {
     /// Lets a waiting request go on if `revents` is what it waits for; true if it has left.
     fn let_go(self: &Arc<Self>, sub: &mut Submit<H>, key: Key, revents: u32) -> bool {
         let Some(entry) = sub.parked.get(key) else { return true };
-        let Waits::Ready { events, .. } = &entry.waits else { return true };
+        let Waits::Ready { events, req, .. } = &entry.waits else { return true };
         if events & revents == 0 {
             return false;
+        }
+        if self.is_orphan(req) {
+            return self.give_up(sub, key);
         }
         if entry.opcode == Op::PollAdd as u8 {
             return crate::ops::poll::event(self, sub, key, revents);
@@ -294,6 +305,26 @@ impl<H: Host> Ring<H> {
         let Some(entry) = sub.parked.remove(key) else { return true };
         if let Waits::Ready { mut req, .. } = entry.waits {
             self.rejoin_link_timeout(sub, &mut req);
+            sub.ready.push_back(req);
+        }
+        true
+    }
+
+    /// Whether the thread that a request belongs to has ended.
+    fn is_orphan(&self, req: &Req<H>) -> bool {
+        if req.task == self.host.thread_id() {
+            return false;
+        }
+        let probe = self.host.syscall(libc::SYS_tkill, [u64::from(req.task), 0, 0, 0, 0, 0]);
+        probe == Err(Errno::from_raw(libc::ESRCH))
+    }
+
+    /// A request whose thread has ended is cancelled when its time comes, and not before.
+    fn give_up(&self, sub: &mut Submit<H>, key: Key) -> bool {
+        if let Some(Waits::Ready { mut req, .. }) = sub.parked.remove(key).map(|entry| entry.waits)
+        {
+            self.rejoin_link_timeout(sub, &mut req);
+            req.result = Some(Errno::ECANCELED.as_result());
             sub.ready.push_back(req);
         }
         true

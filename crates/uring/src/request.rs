@@ -30,6 +30,8 @@ pub(crate) struct Request<H: Host> {
     pub(crate) spans: Vec<Iovec>,
     /// The tag of the registered buffer it uses, kept from being told until it is done.
     pub(crate) held: Option<Arc<u64>>,
+    /// The thread it belongs to, known once it waits for a file; 0 before.
+    pub(crate) task: u32,
     /// Flags of the completion to be posted.
     pub(crate) cqe_flags: u32,
     /// The second half of a 32-byte completion.
@@ -68,6 +70,7 @@ impl<H: Host> Default for Request<H> {
             buffer: None,
             spans: Vec::new(),
             held: None,
+            task: 0,
             cqe_flags: 0,
             big_cqe: [0; 2],
             credentials: None,
@@ -100,6 +103,7 @@ impl<H: Host> Request<H> {
         if !self.spans.is_empty() {
             self.spans.clear();
         }
+        self.task = 0;
         self.cqe_flags = 0;
         self.big_cqe = [0; 2];
         self.credentials = None;

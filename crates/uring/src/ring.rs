@@ -155,6 +155,8 @@ pub struct Ring<H: Host> {
     pub(crate) sq_waker: AtomicI32,
     /// Threads inside a blocking wait.
     pub(crate) waiting: AtomicUsize,
+    /// Threads that look at the epoll set, whose descriptor must stay while they do.
+    pub(crate) sleepers: AtomicUsize,
     /// Parked requests; what the attendant looks at.
     pub(crate) pending: AtomicUsize,
     /// The earliest timer, MONOTONIC nanoseconds, `u64::MAX` for none.
@@ -244,6 +246,7 @@ impl<H: Host> Ring<H> {
     ) -> (R, Here<H>) {
         let mut guard: MutexGuard<'_, H, Submit<H>> = self.submit.lock();
         let sub = &mut *guard;
+        let turn = self.begin_turn(sub);
         sub.clock = None;
         let result = body(self, sub);
         self.run_ready(sub);
@@ -260,6 +263,7 @@ impl<H: Host> Ring<H> {
         let after = std::mem::take(&mut sub.after);
         let signals = sub.signals.take_due();
         let settled = sub.closing && sub.parked.len() == 0;
+        drop(turn);
         drop(guard);
         if !jobs.is_empty() || !blocked.is_empty() {
             self.shared.pool.queue(jobs, &blocked);
@@ -290,7 +294,7 @@ impl<H: Host> Ring<H> {
                 cq.timeouts = cq.timeouts.wrapping_add(std::mem::take(&mut sub.fired));
                 let wake = cq.post(&self.shm, &self.layout, &sub.batch);
                 let posted = cq.posted.wrapping_sub(cq.timeouts);
-                if H::BUGS.timer_inversion {
+                if const { H::BUGS.timer_inversion } {
                     self.historic_flush_timeouts(sub, posted);
                 }
                 (wake, posted)
@@ -380,6 +384,9 @@ impl<H: Host> Ring<H> {
 
     #[cold]
     fn make_epoll(&self) -> Result<i32> {
+        if self.dead.load(Ordering::Acquire) {
+            return Err(Errno::EBADF);
+        }
         let epfd = calls::make_private(&self.host, calls::epoll_create(&self.host)?);
         let waker = match calls::eventfd(&self.host) {
             Ok(waker) => calls::make_private(&self.host, waker),
@@ -395,7 +402,12 @@ impl<H: Host> Ring<H> {
         let made = added.is_ok()
             && self.waker.compare_exchange(-1, waker, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if made {
-            self.epfd.store(epfd, Ordering::Release);
+            self.epfd.swap(epfd, Ordering::SeqCst);
+            // It may have died meanwhile, and whoever closed its descriptors not have seen these.
+            if self.dead.load(Ordering::SeqCst) && self.sleepers.load(Ordering::SeqCst) == 0 {
+                self.close_descriptors();
+                return Err(Errno::EBADF);
+            }
             return Ok(epfd);
         }
         let _ = calls::close(&self.host, waker);

@@ -105,6 +105,7 @@ impl<H: Host> Ring<H> {
     pub(crate) fn sqpoll_enter(self: &Arc<Self>, flags: u32) {
         if flags & IORING_ENTER_SQ_WAKEUP != 0 {
             self.sq_asked.store(true, Ordering::Release);
+            self.ask_other_sq_thread();
             self.wake_sq_thread();
         }
         if flags & IORING_ENTER_SQ_WAIT != 0 {

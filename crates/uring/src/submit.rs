@@ -169,6 +169,11 @@ impl<H: Host> Submit<H> {
         }
     }
 
+    /// The next entry to consume is this one.
+    pub(crate) fn go_on_at(&mut self, head: u32) {
+        self.head = head;
+    }
+
     /// Bytes held for requests: the recycled and the live ones.
     pub(crate) fn bytes(&self) -> usize {
         (self.cache.len() + self.alive) * size_of::<Request<H>>()
@@ -180,7 +185,13 @@ impl<H: Host> Ring<H> {
     pub(crate) fn submit_entries(self: &Arc<Self>, sub: &mut Submit<H>, count: u32) -> u32 {
         // Pairs with the program's release store of the tail: the entries before it are written.
         let tail = self.shm.load(layout::SQ_TAIL, Ordering::Acquire);
-        let entries = tail.wrapping_sub(sub.head).min(self.layout.sq_entries()).min(count);
+        let rewinds = self.has(IORING_SETUP_SQ_REWIND);
+        let queued = if rewinds { u32::MAX } else { tail.wrapping_sub(sub.head) };
+        let entries = queued.min(self.layout.sq_entries()).min(count);
+        if rewinds {
+            // Such a program puts its entries at the start, and leaves head and tail at 0.
+            sub.head = 0;
+        }
         let mut taken = 0;
         sub.submitting = true;
         let alive_max = self.shared.requests_max.load(Ordering::Relaxed);
@@ -190,8 +201,8 @@ impl<H: Host> Ring<H> {
                 sub.starved = true;
                 break;
             }
-            let Some(sqe) = self.next_sqe(sub) else { break };
-            taken += 1;
+            let Some((sqe, slots)) = self.next_sqe(sub, entries - taken) else { break };
+            taken += slots;
             let went = self.submit_one(sub, &sqe);
             if went.is_err() && !self.has(IORING_SETUP_SUBMIT_ALL) {
                 break;
@@ -202,16 +213,19 @@ impl<H: Host> Ring<H> {
         }
         self.close_chain(sub);
         // Pairs with the program's acquire load: the entries up to here may be reused.
-        self.shm.store(layout::SQ_HEAD, sub.head, Ordering::Release);
+        if !rewinds {
+            self.shm.store(layout::SQ_HEAD, sub.head, Ordering::Release);
+        }
         self.run_ready(sub);
         self.flush(sub);
         sub.submitting = false;
         taken
     }
 
-    /// The next entry, copied; `None` for an index that is out of range.
+    /// The next of `left` entries, copied, and how many slots it takes; `None` for an index that
+    /// is out of range.
     #[inline]
-    fn next_sqe(&self, sub: &mut Submit<H>) -> Option<Sqe> {
+    fn next_sqe(&self, sub: &mut Submit<H>, left: u32) -> Option<(Sqe, u32)> {
         let mask = self.layout.sq_entries() - 1;
         let mut index = sub.head & mask;
         sub.head = sub.head.wrapping_add(1);
@@ -223,7 +237,26 @@ impl<H: Host> Ring<H> {
                 return None;
             }
         }
-        Some(self.sqes.read(index as usize * self.layout.sqe_size as usize))
+        let sqe: Sqe = self.sqes.read(index as usize * self.layout.sqe_size as usize);
+        if Op::is_wide(sqe.opcode) {
+            return Some(self.next_wide(sub, sqe, index, left));
+        }
+        Some((sqe, 1))
+    }
+
+    /// An entry of 128 bytes: one slot in a ring of such slots, two neighbours in a mixed ring, and
+    /// elsewhere an unknown operation.
+    #[cold]
+    fn next_wide(&self, sub: &mut Submit<H>, sqe: Sqe, index: u32, left: u32) -> (Sqe, u32) {
+        if self.has(IORING_SETUP_SQE128) {
+            return (sqe, 1);
+        }
+        let fits = left >= 2 && index + 1 < self.layout.sq_entries();
+        if self.has(IORING_SETUP_SQE_MIXED) && fits {
+            sub.head = sub.head.wrapping_add(1);
+            return (sqe, 2);
+        }
+        (Sqe { opcode: u8::MAX, ..sqe }, 1)
     }
 
     /// Turns an entry into a request and starts it, or adds it to the chain.

@@ -174,7 +174,7 @@ impl<H: Host> Ring<H> {
             time.deadline = deadline_of(&self.host, time.nanos, time.clock, time.absolute);
         }
         let deadline = time.deadline;
-        if H::BUGS.overflow_recursion {
+        if const { H::BUGS.overflow_recursion } {
             self.historic_timeout_lock();
         }
         let key = sub.parked.insert(parked_timer(timeout, Some(target)));
@@ -214,7 +214,7 @@ impl<H: Host> Ring<H> {
         let Some(key) = req.link_timeout.take() else { return };
         // Whoever takes the entry owns the timeout: here, or the timer that fired.
         let entry = sub.parked.remove(key);
-        if entry.is_some() || H::BUGS.link_timeout_double_put {
+        if entry.is_some() || const { H::BUGS.link_timeout_double_put } {
             self.host.at(Point::Put { object: key.as_u64(), by: "end_link_timeout" });
         }
         let Some(entry) = entry else { return };

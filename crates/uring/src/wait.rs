@@ -252,6 +252,7 @@ impl<H: Host> Ring<H> {
             return look;
         }
         let mut cq = self.cq.lock();
+        cq.catch_up(&self.shm, &self.layout);
         if cq.has_overflow() {
             cq.flush_overflow(&self.shm, &self.layout);
         }
@@ -292,7 +293,11 @@ impl<H: Host> Ring<H> {
             {
                 return Err(Errno::ETIME);
             }
-            let timeout = until.map(|until| until.saturating_sub(now));
+            let mut timeout = until.map(|until| until.saturating_sub(now));
+            if crate::inherit::is_shared(&self.shm, &self.layout) {
+                let look = crate::inherit::LOOK_NS;
+                timeout = Some(timeout.map_or(look, |timeout| timeout.min(look)));
+            }
             self.drive(Role::Sleeper, timeout, limits.sigmask)?;
         }
     }
@@ -326,7 +331,7 @@ impl<H: Host> Ring<H> {
         // Looking without waiting is in vain while nothing is armed.
         let look = timeout != Some(0) || self.pending.load(Ordering::Acquire) > 0;
         if look && (timeout != Some(0) || self.epfd.load(Ordering::Acquire) >= 0) {
-            count = self.host.wait(self.epoll()?, &mut events, timeout, sigmask)?;
+            count = self.wait_events(&mut events, timeout, sigmask)?;
         }
         let due = deadline != u64::MAX || self.deadline.load(Ordering::Acquire) != u64::MAX;
         if count > 0 || due || self.has_task_work.load(Ordering::Acquire) {
@@ -351,7 +356,7 @@ impl<H: Host> Ring<H> {
     fn run_timers(self: &Arc<Self>, sub: &mut crate::submit::Submit<H>) {
         self.host.at(Point::TimersBegin);
         self.expire(sub);
-        if H::BUGS.timer_inversion {
+        if const { H::BUGS.timer_inversion } {
             // As the kernel's timer callbacks did, they take the completion lock themselves.
             self.flush(sub);
         }
@@ -366,7 +371,7 @@ impl<H: Host> Ring<H> {
         if self.has(IORING_SETUP_TASKRUN_FLAG) {
             self.shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
         }
-        let done = if H::BUGS.timer_inversion {
+        let done = if const { H::BUGS.timer_inversion } {
             self.historic_task_work()
         } else {
             std::mem::take(&mut *self.task_work.lock())

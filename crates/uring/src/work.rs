@@ -160,7 +160,7 @@ impl<H: Host> Job<H> {
                 .during(host, || work(&mut req, host))
                 .unwrap_or_else(|errno| errno.as_result()),
         };
-        if H::BUGS.link_chain_race {
+        if const { H::BUGS.link_chain_race } {
             self.historic_free(&mut req, host);
         }
         Some((req, res))

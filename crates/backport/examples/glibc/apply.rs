@@ -1,22 +1,19 @@
 //! How much of what maintainers shipped the ladder makes, and how well the signs of danger find
 //! the backports that merge cleanly and yet were shipped otherwise.
 
+use crate::curve::{self, Clean};
+use crate::later::Later;
+use crate::names::Names;
 use crate::{Pair, Result, World};
-use ringfence_backport::danger::{Danger, Sign, Versions, look, score, unknown_files};
-use ringfence_backport::diff::Patch;
-use ringfence_backport::fingerprint::{Fingerprint, is_release_note};
+use ringfence_backport::danger::{Danger, Sign, Versions, look, unknown_files};
+use ringfence_backport::diff::{Patch, Side};
+use ringfence_backport::fingerprint::is_release_note;
+use ringfence_backport::names::{identifiers, naming_part, needed};
 use ringfence_backport::repo::blobs::Blobs;
 use ringfence_backport::repo::port::{Becomes, Stages, conflicts, decide};
-use ringfence_backport::repo::run::repairs;
 use ringfence_backport::repo::scratch::Scratch;
 use ringfence_git::{Oid, Repo};
-use std::collections::{BTreeMap, HashMap};
-
-/// A pair whose plain merge is clean: whether it was shipped like that, and the signs.
-struct Clean {
-    same: bool,
-    dangers: Vec<Danger>,
-}
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 #[derive(Default)]
 struct Counts {
@@ -29,7 +26,7 @@ struct Counts {
 }
 
 /// Carries every fix to the parent of its backport and compares the tree with the shipped one.
-pub(crate) fn measure(world: &World) -> Result<()> {
+pub(crate) fn measure(world: &World, trunk: &[Oid]) -> Result<()> {
     let scratch = Scratch::new(&world.repo)?;
     let repo = scratch.repo();
     let mut blobs = Blobs::open(repo)?;
@@ -40,14 +37,19 @@ pub(crate) fn measure(world: &World) -> Result<()> {
     }
     let differ = differences(repo, &world.pairs, &merges)?;
     let (mut counts, mut clean) = (Counts::default(), Vec::new());
-    let later = later_fixes(world)?;
-    let mut patches: HashMap<String, Patch> = HashMap::new();
+    let later = Later::new(world, trunk);
+    let (mut patches, mut names) = (HashMap::new(), Names::default());
     for ((pair, merge), differ) in world.pairs.iter().zip(&merges).zip(&differ) {
         let Some(merge) = merge else {
             counts.failed += 1;
             continue;
         };
         let conflicts = merge.conflicts.keys().any(|path| !is_release_note(path));
+        if conflicts && std::env::var_os("RINGFENCE_DUMP").is_some() {
+            for path in differ.iter().filter(|path| !merge.conflicts.contains_key(*path)) {
+                println!("OTHER {} {} {path}", pair.copy, pair.fix);
+            }
+        }
         let outcome = if conflicts {
             settled(&mut blobs, pair, merge, differ)?
         } else {
@@ -61,13 +63,18 @@ pub(crate) fn measure(world: &World) -> Result<()> {
             (true, None) => counts.open += 1,
         }
         if !conflicts {
-            let dangers = signs(world, &mut blobs, pair, merge, &later, &mut patches)?;
+            if std::env::var_os("RINGFENCE_DUMP").is_some() {
+                continue;
+            }
+            let mut dangers = signs(world, &mut blobs, pair, merge, &mut patches, &mut names)?;
+            dangers.extend(later.signs(world, pair));
             if std::env::var_os("RINGFENCE_VERBOSE").is_some() {
                 let signs: std::collections::BTreeSet<_> =
                     dangers.iter().map(|danger| danger.sign).collect();
                 println!("{} {} as shipped: {} {signs:?}", pair.copy, pair.fix, differ.is_empty());
             }
-            clean.push(Clean { same: differ.is_empty(), dangers });
+            let same = differ.is_empty();
+            clean.push(Clean { fix: pair.fix, same, dangers });
         }
     }
     let all = world.pairs.len();
@@ -91,8 +98,7 @@ pub(crate) fn measure(world: &World) -> Result<()> {
     println!("settled by the ladder and not as shipped {}", counts.settled_other);
     println!("left open {}, unreadable {}", counts.open, counts.failed);
     println!("code as shipped {:.2}%", share(counts.plain_same + counts.settled_same));
-    curve(&clean);
-    Ok(())
+    curve::report(&clean)
 }
 
 /// The plain merge of one pair.
@@ -177,10 +183,38 @@ fn settled(
     let mut same = differ.iter().all(|path| merge.conflicts.contains_key(path));
     for (path, stages) in merge.conflicts.iter().filter(|(path, _)| !is_release_note(path)) {
         let Ok((file, becomes)) = decide(blobs, path, stages) else { return Ok(None) };
-        if file.open > 0 {
+        let shipped = blobs.get(&format!("{}:{path}", pair.copy))?;
+        if let Some(dir) = std::env::var_os("RINGFENCE_DUMP") {
+            let ok = match &becomes {
+                Becomes::Gone => shipped.is_none(),
+                Becomes::Ours => false,
+                Becomes::Text { text, .. } => shipped.as_ref() == Some(text),
+            };
+            let ids: Vec<String> =
+                stages.iter().map(|s| s.as_ref().map_or("-".into(), |s| s.1.clone())).collect();
+            println!(
+                "CONF {} {} {path} open={} ok={ok} steps={:?} whole={:?} {}",
+                pair.copy,
+                pair.fix,
+                file.open,
+                file.steps,
+                file.whole,
+                ids.join(" ")
+            );
+            if let Becomes::Text { text, .. } = &becomes {
+                std::fs::write(
+                    std::path::Path::new(&dir).join(format!(
+                        "{}.{}",
+                        &pair.copy.to_string()[..12],
+                        path.replace('/', "_")
+                    )),
+                    text,
+                )?;
+            }
+        }
+        if file.open > 0 && std::env::var_os("RINGFENCE_DUMP").is_none() {
             return Ok(None);
         }
-        let shipped = blobs.get(&format!("{}:{path}", pair.copy))?;
         same &= match becomes {
             Becomes::Gone => shipped.is_none(),
             Becomes::Ours => false,
@@ -190,22 +224,14 @@ fn settled(
     Ok(Some(same))
 }
 
-/// The fixes that are known, by the files they touch, for the sign of a follow-up.
-fn later_fixes(world: &World) -> Result<Vec<&Fingerprint>> {
-    let mut ids: Vec<String> = world.pairs.iter().map(|pair| pair.fix.to_string()).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(ids.iter().filter_map(|id| world.index.get(id)).collect())
-}
-
 /// The signs of danger of a clean merge.
 fn signs(
     world: &World,
     blobs: &mut Blobs,
     pair: &Pair,
     merge: &Merge,
-    later: &[&Fingerprint],
     patches: &mut HashMap<String, Patch>,
+    names: &mut Names,
 ) -> Result<Vec<Danger>> {
     let tree = &merge.tree;
     let parent = |id: &Oid| world.parents.get(id).copied().ok_or("a first commit");
@@ -234,47 +260,36 @@ fn signs(
         dangers.extend(look(&versions));
         let mut has =
             |rev: &Oid, path: &str| blobs.get(&format!("{rev}:{path}")).is_ok_and(|f| f.is_some());
-        dangers.extend(unknown_files(file, &mut |path| has(&pair.fix, path) && !has(&onto, path)));
+        let merged: Oid = tree.parse()?;
+        dangers
+            .extend(unknown_files(file, &mut |path| has(&pair.fix, path) && !has(&merged, path)));
     }
-    if let Some(print) = world.index.get(&id) {
-        let followed = later.iter().any(|other| repairs(print, other));
-        dangers.extend(followed.then(|| Danger {
-            sign: Sign::FollowUp,
-            path: String::new(),
-            what: String::new(),
-        }));
+    let wanted = unknown(&mut *blobs, &patches[&id], &onto)?;
+    if !wanted.is_empty() {
+        let gone = names.lacking(blobs, &format!("{onto}^{{tree}}"), &wanted)?;
+        let new = names.lacking(blobs, &format!("{before}^{{tree}}"), &gone)?;
+        for name in gone.iter().filter(|name| !new.contains(name)) {
+            let what = format!("`{name}` is not on the branch");
+            dangers.push(Danger { sign: Sign::MissingName, path: String::new(), what });
+        }
     }
     Ok(dangers)
 }
 
-/// Prints, for each threshold, what share of the dangerous pairs is flagged and what share of the
-/// others.
-fn curve(clean: &[Clean]) {
-    let mut by_score: BTreeMap<u64, (usize, usize)> = BTreeMap::new();
-    for pair in clean {
-        let entry = by_score.entry((score(&pair.dangers) * 100.0) as u64).or_default();
-        if pair.same { entry.1 += 1 } else { entry.0 += 1 }
+/// Names that the fix needs and that the branch's versions of its files do not hold.
+fn unknown(blobs: &mut Blobs, patch: &Patch, onto: &Oid) -> Result<Vec<String>> {
+    let (mut added, mut before) = (Vec::new(), Vec::new());
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    for file in patch.files.iter().filter(|file| !is_release_note(&file.new_path)) {
+        for hunk in &file.hunks {
+            added.extend(hunk.only(Side::Added).map(|line| naming_part(&file.new_path, line)));
+            before.extend(hunk.pre_image());
+        }
+        let text = blobs.text(&format!("{onto}:{}", file.old_path)).ok().flatten();
+        let text = text.unwrap_or_default();
+        known.extend(text.lines().flat_map(identifiers).map(str::to_owned));
     }
-    let dangerous = clean.iter().filter(|pair| !pair.same).count();
-    let harmless = clean.len() - dangerous;
-    println!("\nthreshold  flagged of {dangerous} dangerous  false alarms of {harmless}");
-    let (mut hits, mut alarms) = (0, 0);
-    for (score, (hit, alarm)) in by_score.iter().rev() {
-        (hits, alarms) = (hits + hit, alarms + alarm);
-        println!(
-            "{:>9.2}  {hits:>4} {:>5.1}%  {alarms:>4} {:>5.2}%",
-            *score as f64 / 100.0,
-            100.0 * hits as f64 / dangerous.max(1) as f64,
-            100.0 * alarms as f64 / harmless.max(1) as f64
-        );
-    }
-    for sign in ringfence_backport::danger::SIGNS {
-        let count = |same| {
-            clean
-                .iter()
-                .filter(|pair| pair.same == same && pair.dangers.iter().any(|d| d.sign == *sign))
-                .count()
-        };
-        println!("{sign:?}: {} of the dangerous, {} of the others", count(false), count(true));
-    }
+    let mut names = needed(added.into_iter(), before.into_iter());
+    names.retain(|name| !known.contains(name));
+    Ok(names.into_iter().collect())
 }

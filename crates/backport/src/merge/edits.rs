@@ -27,7 +27,14 @@ struct Plan<'a> {
 }
 
 /// Carries each edit to its place; `None` when one has no certain place.
-pub(super) fn carry_edits(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]]) -> Option<Resolved> {
+///
+/// `around` are the branch's lines before and behind the conflict, where there are any.
+pub(super) fn carry_edits(
+    base: &[&[u8]],
+    ours: &[&[u8]],
+    theirs: &[&[u8]],
+    around: [Option<&[u8]>; 2],
+) -> Option<Resolved> {
     let to_ours = align(base, ours);
     let mut plan = Plan {
         ours,
@@ -44,6 +51,7 @@ pub(super) fn carry_edits(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]]) -> O
             plan.replacement(&base[edit.base.clone()], edit.base, added, &to_ours)?;
         }
     }
+    plan.space(around);
     Some(plan.write())
 }
 
@@ -181,6 +189,26 @@ impl<'a> Plan<'a> {
         Some(())
     }
 
+    /// Blank lines set blocks apart. A block that brings one along on the side where the branch
+    /// has one takes it to its other side.
+    fn space(&mut self, [before, behind]: [Option<&'a [u8]>; 2]) {
+        let kept = |drop: &[bool], at: usize| !drop[at];
+        for at in 0..=self.ours.len() {
+            let block = &mut self.insert[at];
+            let (Some(first), Some(last)) = (block.first(), block.last()) else { continue };
+            let (opens, closes) = (is_blank(first), is_blank(last));
+            let above = (0..at).rev().find(|line| kept(&self.drop, *line));
+            let below = (at..self.ours.len()).find(|line| kept(&self.drop, *line));
+            let above = above.map(|line| self.ours[line]).or(before).is_none_or(is_blank);
+            let below = below.map(|line| self.ours[line]).or(behind).is_none_or(is_blank);
+            if opens && !closes && above && !below {
+                block.rotate_left(1);
+            } else if closes && !opens && below && !above {
+                block.rotate_right(1);
+            }
+        }
+    }
+
     fn write(self) -> Resolved {
         let mut lines: Vec<Vec<u8>> = Vec::new();
         let mut steps = Vec::new();
@@ -194,6 +222,10 @@ impl<'a> Plan<'a> {
         }
         Resolved { lines, steps }
     }
+}
+
+fn is_blank(line: &[u8]) -> bool {
+    line.trim_ascii().is_empty()
 }
 
 /// Theirs, when all three are the same copyright lines but for the years.
@@ -210,7 +242,7 @@ fn years<'a>(base: &[&[u8]], ours: &[&[u8]], theirs: &[&'a [u8]]) -> Option<Vec<
 }
 
 /// One name, perhaps with a continuation or a comma: an entry of a list of names.
-fn is_list_entry(bare: &[u8]) -> bool {
+pub(super) fn is_list_entry(bare: &[u8]) -> bool {
     let name = bare.strip_suffix(b"\\").or_else(|| bare.strip_suffix(b",")).unwrap_or(bare);
     !name.is_empty()
         && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-./+$()%".contains(byte))

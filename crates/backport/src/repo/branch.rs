@@ -382,7 +382,8 @@ fn look_for_danger(
         let mut has = |rev: &str, path: &str| {
             blobs.get(&format!("{rev}:{path}")).is_ok_and(|found| found.is_some())
         };
-        let mut lacks = |path: &str| has(&fix.fix.id, path) && !has(&branch.tip, path);
+        // What the fix itself brings along is in the merged tree.
+        let mut lacks = |path: &str| has(&fix.fix.id, path) && !has(&tree.to_string(), path);
         branch.dangers.extend(danger::unknown_files(file, &mut lacks));
     }
     missing_names(record, blobs, branch, context, paths)?;
@@ -444,8 +445,8 @@ pub fn needs(record: &mut Record, fix: &Examined) -> Result<Vec<(String, Vec<Str
         .iter()
         .filter(|file| !is_beside_the_code(&file.new_path) && file.change != Change::Add);
     let (mut added, mut removed) = (Vec::new(), Vec::new());
-    for hunk in code.flat_map(|file| &file.hunks) {
-        added.extend(hunk.only(Side::Added));
+    for (file, hunk) in code.flat_map(|file| file.hunks.iter().map(move |hunk| (file, hunk))) {
+        added.extend(hunk.only(Side::Added).map(|line| names::naming_part(&file.new_path, line)));
         removed.extend(hunk.pre_image());
     }
     let wanted = needed(added.into_iter(), removed.into_iter());

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Part of the file's name: another version of [`Fingerprint`] never reads this one's entries.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Commits handed to one `git log`.
 const BATCH: usize = 512;
@@ -139,16 +139,17 @@ fn read_batch(repo: &Repo, batch: &[String], patches: &str) -> Result<Vec<Finger
         "--no-textconv",
         "-M",
         patches,
-        "--format=tformat:%x00%x01commit %H%x01%ae%x01%at%x01%B%x02",
+        "--format=tformat:%x00%x01commit %H%x01%ae%x01%at%x01%ct%x01%B%x02",
     ];
     let output = repo.run_with(args, format!("{}\n", batch.join("\n")).as_bytes())?;
     let text = output.text();
     let read = |record: &str| {
         let (head, patch) = record.split_once('\u{2}')?;
-        let mut fields = head.splitn(4, '\u{1}');
+        let mut fields = head.splitn(5, '\u{1}');
         let (id, author) = (fields.next()?, fields.next()?);
-        let (authored, message) = (fields.next()?.parse().ok()?, fields.next()?);
-        Some(Fingerprint::take(id, author, authored, message, &Patch::read(patch)))
+        let (authored, committed) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        let print = Fingerprint::take(id, author, authored, fields.next()?, &Patch::read(patch));
+        Some(Fingerprint { committed, ..print })
     };
     Ok(text.split(OPEN).filter_map(read).collect())
 }

@@ -49,6 +49,15 @@ pub fn conflicts<'a>(parts: &mut impl Iterator<Item = &'a str>) -> BTreeMap<Stri
 /// A path's three versions in a conflict: mode and object, by stage.
 pub type Stages = [Option<(String, String)>; 3];
 
+/// The arguments of git's three-way merge that carries a change to `onto`.
+#[must_use]
+pub fn merge_args(before: Oid, after: Oid, onto: Oid) -> [String; 7] {
+    let base = format!("--merge-base={before}");
+    let fixed = ["merge-tree", "--write-tree", "--no-messages", "-z"].map(str::to_owned);
+    let [tree, write, quiet, z] = fixed;
+    [tree, write, quiet, z, base, onto.to_string(), after.to_string()]
+}
+
 /// Carries the change from `before` to `after` (two commits or trees) to `onto`. With `keep`, what
 /// the ladder does is kept as evidence, so that its tree can be made again from the report.
 ///
@@ -63,10 +72,8 @@ pub fn port(
     after: Oid,
     onto: Oid,
 ) -> Result<Port, Error> {
-    let base = format!("--merge-base={before}");
-    let (ours, theirs) = (onto.to_string(), after.to_string());
-    let command = ["merge-tree", "--write-tree", "--no-messages", "-z", &base, &ours, &theirs];
-    let output = record.repo().call(command, b"")?;
+    let command = merge_args(before, after, onto);
+    let output = record.ask(&command)?;
     if !matches!(output.code, Some(0 | 1)) {
         return Err(output.into_error());
     }
@@ -80,7 +87,7 @@ pub fn port(
     let conflicts = conflicts(&mut parts);
     let by = keep.then(|| {
         let status = output.code.unwrap_or(128);
-        record.keep(command.map(str::to_owned).to_vec(), None, None, status, &output.stdout)
+        record.keep(command.to_vec(), None, None, status, &output.stdout)
     });
     if conflicts.is_empty() {
         return Ok(Port { by, plain_tree, settled: Vec::new(), tree: Some(plain_tree) });

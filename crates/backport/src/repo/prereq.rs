@@ -21,6 +21,26 @@ use std::collections::BTreeSet;
 const CHAIN_MAX: usize = 10;
 /// Rounds in which commits are added for the sake of commits added before.
 const ROUNDS_MAX: usize = 4;
+/// Hunks whose history is looked at; a larger patch is known by its first ones.
+const HUNKS_MAX: usize = 12;
+
+/// The question who changed the lines that a patch touches, from `base` to `parent`: one walk
+/// through the history for all of its hunks. `None` where it touches no code.
+#[must_use]
+pub fn line_log(patch: &Patch, base: &str, parent: Oid) -> Option<Vec<String>> {
+    let code = patch.files.iter().filter(|file| !is_beside_the_code(&file.old_path));
+    let hunks = code.flat_map(|file| file.hunks.iter().map(move |hunk| (file, hunk)));
+    let changed = hunks.take(HUNKS_MAX).filter(|(_, hunk)| hunk.old_len > 0);
+    let lines: Vec<String> = changed
+        .map(|(file, hunk)| format!("-L{},+{}:{}", hunk.old_start, hunk.old_len, file.old_path))
+        .collect();
+    let mut args =
+        ["log", "--no-show-signature", "-s", "--format=%H%x01%s"].map(str::to_owned).to_vec();
+    let any = !lines.is_empty();
+    args.extend(lines);
+    args.push(format!("{base}..{parent}"));
+    any.then_some(args)
+}
 
 /// Commits to put ahead of the fix.
 #[derive(Debug)]
@@ -98,20 +118,11 @@ impl Search<'_> {
         by: &mut Vec<usize>,
     ) -> Result<(), Error> {
         let Some(base) = self.since.or(branch.base.as_deref()) else { return Ok(()) };
-        let range = format!("{base}..{parent}");
-        let code = patch.files.iter().filter(|file| !is_beside_the_code(&file.old_path));
-        for hunk in code.flat_map(|file| file.hunks.iter().map(move |hunk| (file, hunk))).take(12) {
-            let (file, hunk) = hunk;
-            if hunk.old_len == 0 {
-                continue;
-            }
-            let lines = format!("-L{},+{}:{}", hunk.old_start, hunk.old_len, file.old_path);
-            let args = ["log", "--no-show-signature", "-s", "--format=%H%x01%s", &lines, &range];
-            let (evidence, output) = self.record.git(&args)?;
-            by.push(evidence);
-            self.add_listed(&output.text(), tip, chain)?;
-        }
-        Ok(())
+        let Some(args) = line_log(patch, base, parent) else { return Ok(()) };
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let (evidence, output) = self.record.git(&args)?;
+        by.push(evidence);
+        self.add_listed(&output.text(), tip, chain)
     }
 
     /// Commits that introduce the names that the branch misses.

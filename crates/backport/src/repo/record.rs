@@ -1,5 +1,6 @@
 //! Running commands and keeping what they answered.
 
+use super::ahead::{Answers, ask};
 use crate::facts::{Evidence, OUTPUT_KEPT};
 use ringfence_git::{Error, Output, Repo};
 use sha2::{Digest, Sha256};
@@ -12,13 +13,15 @@ pub struct Record {
     evidence: Vec<Evidence>,
     /// What a command answered, so that no command is run twice.
     known: HashMap<(Vec<String>, Option<String>), (usize, Output)>,
+    /// Answers to questions that have not come up yet.
+    ahead: Answers,
 }
 
 impl Record {
     /// An empty record of commands run in `repo`.
     #[must_use]
     pub fn new(repo: Repo) -> Record {
-        Record { repo, evidence: Vec::new(), known: HashMap::new() }
+        Record { repo, evidence: Vec::new(), known: HashMap::new(), ahead: Answers::new() }
     }
 
     /// The repository.
@@ -51,7 +54,10 @@ impl Record {
         if let Some((id, output)) = self.known.get(&key) {
             return Ok((*id, output.clone()));
         }
-        let output = self.repo.call(args, input.unwrap_or_default().as_bytes())?;
+        let output = match input {
+            None => self.ask(&key.0)?,
+            Some(input) => self.repo.call(args, input.as_bytes())?,
+        };
         let id = self.keep(
             key.0.clone(),
             key.1.clone(),
@@ -61,6 +67,26 @@ impl Record {
         );
         self.known.insert(key, (id, output.clone()));
         Ok((id, output))
+    }
+
+    /// Has these questions answered at once, for when they come up.
+    pub fn fetch(&mut self, questions: &[Vec<String>]) {
+        self.ahead.extend(ask(&self.repo, questions));
+    }
+
+    /// An answer that was fetched and not yet asked for.
+    #[must_use]
+    pub fn fetched(&self, question: &[String]) -> Option<&Output> {
+        self.ahead.get(question)
+    }
+
+    /// Runs git and keeps nothing.
+    ///
+    /// # Errors
+    ///
+    /// When git cannot be started.
+    pub fn ask(&mut self, args: &[String]) -> Result<Output, Error> {
+        self.ahead.remove(args).map_or_else(|| self.repo.call(args, b""), Ok)
     }
 
     /// Runs git again even if it ran before: for commands that change the scratch repository.

@@ -1,5 +1,6 @@
 //! A whole run: from a fix and branches to a report.
 
+use super::ahead;
 use super::blobs::Blobs;
 use super::branch::{self, Context};
 use super::build::Builder;
@@ -8,11 +9,11 @@ use super::index::Index;
 use super::port::Port;
 use super::prereq::{Found, Search};
 use super::record::Record;
+use super::repairs::{self, Repair};
 use super::scratch::{Scratch, ScratchError};
 use super::{steps, synthesis};
-use crate::danger::{Danger, Sign};
-use crate::facts::{BackportPatch, Branch, Named, Statement};
-use crate::fingerprint::Fingerprint;
+use crate::danger::Sign;
+use crate::facts::{BackportPatch, Branch, Named};
 use crate::presence::{Presence, is_beside_the_code};
 use crate::report::{Judged, Report};
 use crate::rules::{Case, checklist};
@@ -48,6 +49,9 @@ pub enum RunError {
     /// There is no place to work in.
     #[error(transparent)]
     Scratch(#[from] ScratchError),
+    /// Git cannot merge trees as cherry-picks do.
+    #[error("git {0} is too old: carrying a fix over takes git 2.40 or later")]
+    OldGit(String),
     /// The fix is a merge.
     #[error("{0} is a merge: name the commit that it merged, or each of them in turn")]
     Merge(String),
@@ -92,11 +96,12 @@ pub fn run(
 ) -> Result<Report, RunError> {
     let commit = check_fix(user, options.fix)?;
     let branches = branches(user, options.branches)?;
-    let trunk = trunk(user, commit.id)?;
     let scratch = Scratch::new(user)?;
     if let Some(cache) = options.cache {
         scratch.add_graph(cache);
     }
+    // The scratch repository has the user's refs and answers sooner.
+    let trunk = trunk(user, scratch.repo(), commit.id)?;
     let mut record = Record::new(scratch.repo().clone());
     progress("the fix");
     let fix = fix::examine(&mut record, &commit, trunk, options.series)?;
@@ -122,12 +127,15 @@ pub fn run(
         since: None,
         repaired: Vec::new(),
     };
+    ahead::of_every_branch(&mut worker.record, fix.id, &branches);
     worker.learn(&branches, progress)?;
-    worker.look_for_repairs()?;
-    for (named, by) in &worker.repaired {
-        let text = format!("{} rewrites lines that it wrote.", named.cite());
-        steps.entry("3.3").or_default().push(Statement::shown(text, &[*by]));
+    let since = worker.since.clone();
+    ahead::of_open_branches(&mut worker.record, &worker.index, &fix, since.as_deref(), &branches);
+    if let Some(print) = worker.index.get(&fix.fix.id).cloned() {
+        worker.repaired = repairs::look(&mut worker.record, &mut worker.index, &fix, &print)?;
     }
+    let repaired = worker.repaired.iter().map(Repair::statement);
+    steps.entry("3.3").or_default().extend(repaired);
     let mut judged: Vec<Judged> = Vec::new();
     for (name, tip) in &branches {
         progress(name);
@@ -156,6 +164,11 @@ pub fn run(
 
 /// The fix, if it is one commit with one parent in a whole history.
 fn check_fix(user: &Repo, name: &str) -> Result<Commit, RunError> {
+    let version = user.run(["version"])?;
+    let version = version.trim().trim_start_matches("git version ");
+    if !is_new_enough(version) {
+        return Err(RunError::OldGit(version.to_owned()));
+    }
     let id = user.rev_parse(name)?;
     if user.run(["rev-parse", "--is-shallow-repository"])?.trim() == "true" {
         return Err(RunError::Shallow(user.dir().display().to_string()));
@@ -165,6 +178,15 @@ fn check_fix(user: &Repo, name: &str) -> Result<Commit, RunError> {
         0 => Err(RunError::Root(id.to_string())),
         1 => Ok(commit),
         _ => Err(RunError::Merge(id.to_string())),
+    }
+}
+
+/// Whether this git has `merge-tree --merge-base`; a version that cannot be read may.
+fn is_new_enough(version: &str) -> bool {
+    let mut parts = version.split('.').map(str::parse::<u32>);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (2, 40),
+        _ => true,
     }
 }
 
@@ -220,16 +242,16 @@ fn short(name: &str) -> &str {
 }
 
 /// A commit that contains the fix and what upstream did after it.
-fn trunk(user: &Repo, fix: Oid) -> Result<Oid, Error> {
+fn trunk(user: &Repo, scratch: &Repo, fix: Oid) -> Result<Oid, Error> {
     for name in ["HEAD", "main", "master", "trunk", "origin/HEAD", "origin/main", "origin/master"] {
         if let Ok(tip) = user.rev_parse(name)
-            && user.is_ancestor(fix, tip)?
+            && scratch.is_ancestor(fix, tip)?
         {
             return Ok(tip);
         }
     }
     let contains = format!("--contains={fix}");
-    let list = user.run([
+    let list = scratch.run([
         "for-each-ref",
         "--count=1",
         "--sort=-committerdate",
@@ -237,17 +259,6 @@ fn trunk(user: &Repo, fix: Oid) -> Result<Oid, Error> {
         &contains,
     ])?;
     Ok(list.trim().parse().unwrap_or(fix))
-}
-
-/// Whether a commit rewrites, within a year, lines that the fix wrote: what was wrong with them?
-#[must_use]
-pub fn repairs(fix: &Fingerprint, later: &Fingerprint) -> bool {
-    const YEAR: i64 = 365 * 86_400;
-    let after = later.authored - fix.authored;
-    (0..YEAR).contains(&after)
-        && later.id != fix.id
-        && later.paths.iter().any(|path| fix.paths.contains(path))
-        && later.removed.iter().any(|line| fix.added.binary_search(line).is_ok())
 }
 
 /// What a run carries from branch to branch.
@@ -263,8 +274,8 @@ struct Worker<'a> {
     culprit: Option<Named>,
     /// The oldest commit at which a branch left the fix's history.
     since: Option<String>,
-    /// Later upstream commits that rewrite lines of the fix, with their evidence.
-    repaired: Vec<(Named, usize)>,
+    /// Later upstream commits that bear on the fix.
+    repaired: Vec<Repair>,
 }
 
 impl Worker<'_> {
@@ -301,38 +312,6 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Finds upstream's later commits on the fix's files that rewrite what the fix wrote.
-    fn look_for_repairs(&mut self) -> Result<(), Error> {
-        let Some(print) = self.index.get(&self.fix.fix.id).cloned() else { return Ok(()) };
-        let range = format!("{}..{}", self.fix.id, self.fix.trunk);
-        let until = format!("--until={}", print.authored + 366 * 86_400);
-        let mut args = vec!["rev-list", "--no-merges", &until, &range, "--"];
-        args.extend(
-            self.fix
-                .fix
-                .paths
-                .iter()
-                .filter(|path| !is_beside_the_code(path))
-                .take(16)
-                .map(String::as_str),
-        );
-        if args.last() == Some(&"--") {
-            return Ok(());
-        }
-        let (by, output) = self.record.git(&args)?;
-        let later: Vec<Oid> = output.text().lines().filter_map(|line| line.parse().ok()).collect();
-        self.index.learn(self.scratch.repo(), &later, |_, _| {})?;
-        for id in later {
-            if let Some(other) =
-                self.index.get(&id.to_string()).filter(|other| repairs(&print, other))
-            {
-                self.repaired
-                    .push((Named { id: other.id.clone(), subject: other.subject.clone() }, by));
-            }
-        }
-        Ok(())
-    }
-
     fn branch(&mut self, name: &str, tip: Oid) -> Result<Branch, Error> {
         match self.examine(name, tip) {
             // A damaged or partial repository costs the branches that need what is missing.
@@ -363,14 +342,8 @@ impl Worker<'_> {
         if facts.no_change || matches!(facts.presence, Presence::Absent | Presence::Fixed) {
             return Ok(facts);
         }
-        for (named, by) in &self.repaired {
-            let what = format!("{} rewrites lines of the fix upstream", named.cite());
-            facts.say(format!("Upstream's {} rewrites lines of the fix.", named.cite()), &[*by]);
-            facts.dangers.push(Danger {
-                sign: Sign::FollowUp,
-                path: self.fix.fix.paths[0].clone(),
-                what,
-            });
+        for repair in &self.repaired {
+            repair.warn(&mut facts, &fix.fix.paths[0]);
         }
         // What would be decided if the tree built and passed?
         let verdict = judge(&fix.fix, &facts).verdict;
@@ -554,4 +527,15 @@ fn wants_prerequisites(facts: &Branch, carried: &Port) -> bool {
     let dropped =
         facts.settled.iter().any(|file| file.leaves_out() && !is_beside_the_code(&file.path));
     carried.tree.is_none() || dropped || !facts.missing.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_new_enough;
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        assert!(!is_new_enough("2.39.5") && !is_new_enough("2.9.0"));
+        assert!(is_new_enough("2.40.0") && is_new_enough("3.0") && is_new_enough("unknown"));
+    }
 }

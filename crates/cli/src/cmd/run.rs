@@ -6,6 +6,7 @@ use crate::program::{self, Program};
 use anyhow::Result;
 use clap::ValueEnum;
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Run a program with io_uring and Linux AIO in user space
@@ -19,6 +20,10 @@ pub(crate) struct Args {
     /// Who serves io_uring; auto leaves it to the kernel where the kernel grants it
     #[arg(long, env = "RINGFENCE_BACKEND", value_enum, default_value_t = Backend::Auto)]
     backend: Backend,
+
+    /// Who serves Linux AIO; auto leaves it to the kernel until the kernel refuses a context
+    #[arg(long, env = "RINGFENCE_AIO", value_enum, default_value_t = Backend::Auto)]
+    aio: Backend,
 
     /// How raw system calls are intercepted; auto takes the first that works here
     #[arg(long, env = "RINGFENCE_TIER", value_enum, default_value_t = Tier::Auto)]
@@ -65,7 +70,7 @@ fn checked<T>(
     move |text| parse(text).map(|_| text.to_owned())
 }
 
-/// Who serves io_uring.
+/// Who serves io_uring, or AIO.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Backend {
     Auto,
@@ -102,6 +107,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let path = program::resolve(&args.command[0])?;
     let mut settings = vec![
         ("RINGFENCE_BACKEND", OsString::from(name(args.backend))),
+        ("RINGFENCE_AIO", name(args.aio).into()),
         ("RINGFENCE_TIER", name(args.tier).into()),
         ("RINGFENCE_CHILDREN", name(args.children).into()),
         ("RINGFENCE_LOG", name(args.log).into()),
@@ -115,22 +121,35 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     if let Some(workers) = args.workers {
         settings.push(("RINGFENCE_WORKERS", workers.into()));
     }
-    // With the kernel's io_uring wanted there is nothing to intercept, so nothing can stand in the way.
-    if args.backend != Backend::Kernel {
-        let program = Program::examine(&path)?;
-        if let Some(obstacle) = program.obstacle() {
-            let image = program.image.display();
-            let message = match program.scripts.first() {
-                Some(script) => format!("{}: run by {image}: {obstacle}", script.display()),
-                None => format!("{image}: {obstacle}"),
-            };
-            return Err(Failure::new(exit::CANNOT_RUN, message).into());
+    let needed = args.backend != Backend::Kernel || args.aio == Backend::User;
+    if needed || args.aio == Backend::Auto {
+        match preloading(&path) {
+            Ok(list) => settings.push(("LD_PRELOAD", list)),
+            Err(error) if needed => return Err(error),
+            // AIO alone may be left to the kernel where nothing can be preloaded.
+            Err(_) => {}
         }
-        settings.push(("LD_PRELOAD", preload::list(&preload::library()?, &program)?));
     }
     let error = crate::sys::become_program(&path, &args.command, &settings);
     let message = format!("{}: {error}", path.display());
     Err(Failure::new(exit::CANNOT_RUN, message).into())
+}
+
+/// What `LD_PRELOAD` has to be for a program.
+///
+/// # Errors
+/// It cannot be preloaded, or the library is missing; the text says why.
+fn preloading(path: &Path) -> Result<OsString> {
+    let program = Program::examine(path)?;
+    if let Some(obstacle) = program.obstacle() {
+        let image = program.image.display();
+        let message = match program.scripts.first() {
+            Some(script) => format!("{}: run by {image}: {obstacle}", script.display()),
+            None => format!("{image}: {obstacle}"),
+        };
+        return Err(Failure::new(exit::CANNOT_RUN, message).into());
+    }
+    preload::list(&preload::library()?, &program)
 }
 
 /// The word that the command line and the environment variable use for a value.

@@ -98,7 +98,10 @@ impl Host for Os {
 
     #[inline]
     fn syscall(&self, number: i64, args: [u64; 6]) -> Result<u64> {
-        syscall(number, args)
+        crate::watch::before(number, &args);
+        let result = syscall(number, args);
+        crate::watch::after(number, &args, &result);
+        result
     }
 
     #[inline]

@@ -177,11 +177,11 @@ int main(int argc, char **argv)
     /* The first one asks for the context. */
     transfer(IORING_OP_READ, fd, 5, BLOCK);
     CHECK(one() == BLOCK && memory[5][1] == 5);
-    int before = workers();
     for (int i = 0; i < 20; i++)
         read_all(fd);
-    /* One thread did the first one. */
-    CHECK(refused || (before <= 1 && workers() <= 1));
+    /* Threads do the first one, and what would have blocked in the queue of a busy device. By threads
+       alone there is one for each block. */
+    CHECK(refused || workers() < BLOCKS / 2);
     several_kinds(fd);
     at_the_device(path);
     /* Rings that are dropped with everything in flight, and their memory with them. */

@@ -15,5 +15,5 @@ long late_constructor(void)
 
 long late_call(void)
 {
-    return call6(REGISTER, -1, 0, 0, 0, 0, 0);
+    return call6(REGISTER, -2, 0, 0, 0, 0, 0);
 }

@@ -15,7 +15,7 @@ static __attribute__((noinline)) long kept(int times)
 {
     long sum = 0;
     for (int i = 0; i < times; i++)
-        sum += call6(REGISTER, -1, i, 0, 0, 0, 0);
+        sum += call6(REGISTER, -2, i, 0, 0, 0, 0);
     return sum;
 }
 
@@ -23,10 +23,10 @@ int main(int argc, char **argv)
 {
     int traps = argc > 1 && !strcmp(argv[1], "traps");
     CHECK(probe_call() == SERVED);
-    CHECK(call6(REGISTER, -1, 0, 0, 0, 0, 0) == SERVED);
+    CHECK(call6(REGISTER, -2, 0, 0, 0, 0, 0) == SERVED);
     CHECK(kept(3) == 3 * SERVED);
     CHECK(generic(ENTER, -1) == SERVED);
-    CHECK(generic(REGISTER, -1) == SERVED);
+    CHECK(generic(REGISTER, -2) == SERVED);
     CHECK(generic(39, 0) == getpid());
     errno = 0;
     CHECK(syscall(ENTER, -1, 0, 0, 0, 0, 0) == -1 && errno == EBADF);

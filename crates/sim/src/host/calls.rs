@@ -1,8 +1,8 @@
 //! Real calls in the turn of a virtual thread: none of them may block.
 
 use super::SimHost;
+use crate::state::Probe;
 use crate::thread;
-use crate::world::Probe;
 use ringfence_abi::{Iovec, Result};
 use ringfence_host::{Host, Os, calls, plain};
 

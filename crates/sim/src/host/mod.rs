@@ -17,8 +17,8 @@ mod faults;
 pub use faults::Faults;
 
 use crate::lock::RawLock;
+use crate::state::Woken;
 use crate::thread::{self, current};
-use crate::world::Woken;
 use faults::Fault;
 use ringfence_abi::{Errno, Result};
 use ringfence_host::sync::{AtomicU32, LockClass};
@@ -202,6 +202,7 @@ impl Host for SimHost {
             return Os.wait(epfd, events, timeout, sigmask);
         }
         thread::point("epoll_wait");
+        thread::pass(1000);
         if timeout != Some(0) && self.strikes(Fault::Interrupted) {
             return Err(Errno::EINTR);
         }

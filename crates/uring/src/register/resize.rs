@@ -20,7 +20,8 @@ const KEPT: u32 = IORING_SETUP_NO_SQARRAY
     | IORING_SETUP_SQE128
     | IORING_SETUP_CQE32
     | IORING_SETUP_NO_MMAP
-    | IORING_SETUP_CQE_MIXED;
+    | IORING_SETUP_CQE_MIXED
+    | IORING_SETUP_SQE_MIXED;
 
 /// Lengths of the mappings of both queues and of the entries that leave room to grow, bytes.
 pub(crate) fn room(ring: &Layout) -> [usize; 2] {

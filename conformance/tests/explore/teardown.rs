@@ -1,0 +1,80 @@
+//! The end of a ring against all that may be under way on it.
+
+use crate::*;
+use ringfence_conformance::sqe::{self, SqeExt};
+use ringfence_conformance::sys::{fd, ms};
+use ringfence_conformance::timespec;
+
+/// A ring closes with a read, a poll, a timer, a linked timeout, a worker's read and a drained
+/// request pending, while another thread makes the read ready.
+fn busy_ring(sim: &Arc<Simulated>) {
+    let (reader, writer) = sys::pipe();
+    let file = sys::file_with(b"1234");
+    let (mut buf, mut other) = ([0; 4], [0; 4]);
+    let (soon, far) = (timespec(ms(1)), timespec(ms(3_600_000)));
+    let writer = {
+        let mut ring = ring(sim, 8, 0);
+        ring.start(&[
+            sqe::read_stream(fd(&reader), &mut buf).data(1).link(),
+            sqe::link_timeout(&soon, 0).data(2),
+            sqe::poll_add(fd(&reader), libc::POLLIN).data(3),
+            sqe::timeout(&far, 0, 0).data(4),
+            sqe::read(fd(&file), &mut other, 0).data(5).with(IOSQE_ASYNC).link(),
+            sqe::nop().data(6),
+            sqe::nop().data(7).with(IOSQE_IO_DRAIN),
+        ]);
+        let writer = writes(sim, fd(&writer), b"ab", 0);
+        drop(ring);
+        writer
+    };
+    sim.engine().reap();
+    writer.join();
+    // The buffers are a worker's until it is done, as they would be the kernel's.
+    ringfence_sim::sleep(1_000_000_000);
+}
+
+#[test]
+fn a_ring_that_closes_lets_go_of_all() {
+    thoroughly(1, busy_ring);
+}
+
+/// A thread waits on a ring for what is cancelled when another thread closes and releases it.
+fn waiter_in_it(sim: &Arc<Simulated>) {
+    let (reader, _writer) = sys::pipe();
+    let mut ring = ring(sim, 8, 0);
+    ring.start(&[sqe::poll_add(fd(&reader), libc::POLLIN).data(1)]);
+    let (other, ring_fd) = (Arc::clone(sim), ring.fd);
+    let waiter = spawn("waiter", move || {
+        let got = other.enter(ring_fd, 0, 1, IORING_ENTER_GETEVENTS, 0, 0);
+        // Between the word of the close and the close the descriptor is there, and no ring's.
+        let refused = [Err(Errno::EBADF), Err(Errno::EOPNOTSUPP)];
+        assert!(got == Ok(0) || refused.contains(&got), "{got:?}");
+    });
+    drop(ring);
+    sim.engine().reap();
+    waiter.join();
+}
+
+#[test]
+fn a_waiter_leaves_a_ring_that_ends() {
+    thoroughly(1, waiter_in_it);
+}
+
+/// Rings come and go in two threads of one process.
+fn two_at_once(sim: &Arc<Simulated>) {
+    let other = Arc::clone(sim);
+    let life = |sim: &Simulated| {
+        let (reader, _writer) = sys::pipe();
+        let mut ring = ring(sim, 4, 0);
+        ring.start(&[sqe::poll_add(fd(&reader), libc::POLLIN).data(1), sqe::nop().data(2)]);
+        assert_eq!(ring.cqes().len(), 1);
+    };
+    let thread = spawn("other", move || life(&other));
+    life(sim);
+    thread.join();
+}
+
+#[test]
+fn rings_come_and_go_in_two_threads() {
+    thoroughly(1, two_at_once);
+}

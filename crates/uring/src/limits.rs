@@ -1,0 +1,41 @@
+//! Limits that whoever runs the engine sets.
+
+use crate::engine::Engine;
+use crate::request::Request;
+use ringfence_host::Host;
+use ringfence_host::sync::Ordering;
+
+/// What the engine may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of requests in flight in each ring, for at least one request. At the limit a submission
+    /// stops and returns the count so far, or `EAGAIN` if that is none.
+    pub request_bytes: Option<usize>,
+    /// Worker threads for bounded and for unbounded work; 0 leaves the engine's own limit.
+    pub workers: [u32; 2],
+}
+
+impl<H: Host> Engine<H> {
+    /// Limits what the engine takes.
+    pub fn limit(&self, limits: &Limits) {
+        if let Some(bytes) = limits.request_bytes {
+            let requests = (bytes / size_of::<Request<H>>()).max(1);
+            self.shared.requests_max.store(requests, Ordering::Relaxed);
+        }
+        self.shared.pool.set_limits(limits.workers);
+    }
+
+    /// Linux AIO in this process.
+    pub fn aio(&self) -> crate::Aio<'_, H> {
+        self.aio_of(&self.shared.aio)
+    }
+
+    /// Linux AIO with a table of contexts of its own, for tests of other rules.
+    #[doc(hidden)]
+    pub fn aio_of<'a, R: crate::aio::Rule>(
+        &'a self,
+        contexts: &'a crate::aio::Contexts<H, R>,
+    ) -> crate::Aio<'a, H, R> {
+        crate::Aio { host: &self.host, shared: &self.shared, contexts }
+    }
+}
