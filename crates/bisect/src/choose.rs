@@ -92,8 +92,12 @@ fn candidates(search: &Search, live: &[Live]) -> Vec<Node> {
     for class in live {
         let it = &search.classes[class.at];
         let share = (class.weight * WEIGHED).ceil() as usize;
-        let stride = it.size.div_ceil(share.max(FEWEST)).max(1);
-        let some = it.members.iter().skip(stride / 2).step_by(stride);
+        // What cannot be tested must not stand in the way of its neighbours.
+        let skipped = |node: &Node| search.skipped.contains(node);
+        let left = it.size - search.skipped.iter().filter(|n| it.members.contains(**n)).count();
+        let stride = left.div_ceil(share.max(FEWEST)).max(1);
+        let open = it.members.iter().filter(|node| !skipped(node));
+        let some = open.skip(stride / 2).step_by(stride);
         all.extend(some.filter(|node| !search.is_built(*node)));
     }
     all.retain(|node| !search.skipped.contains(node));
@@ -149,12 +153,14 @@ fn best(search: &Search, runs: u32, cost: impl Fn(Node) -> f64) -> Option<(Node,
 }
 
 /// The chance that a revision can be tested at all: what breaks a build is seldom mended at once.
+/// Only the nearest one that could not be tested counts, or a long row of them would seem hopeless
+/// before all of it was tried, and its exact extent would never be known.
 fn testable(search: &Search, node: Node) -> f64 {
     if search.is_built(node) {
         return 1.0;
     }
     let near = |&skipped: &Node| 1.0 - 0.9 * (-(node.abs_diff(skipped) as f64) / 12.0).exp();
-    search.skipped.iter().map(near).product()
+    search.skipped.iter().map(near).fold(1.0, f64::min)
 }
 
 fn step_cost(search: &Search, nodes: &[Node], runs: u32) -> f64 {

@@ -51,6 +51,13 @@ const LIKELY: f64 = 0.85;
 /// rate that fell at the culprit would not be noticed by less.
 const SILENT: u32 = 10;
 
+/// From here on a rate looks high.
+const HIGH: f64 = 0.45;
+
+/// The same where the rate looks high: a rate that fell from 1 to 0.3 at the culprit stays silent in
+/// ten runs three times in a hundred.
+const SILENT_HIGH: u32 = 15;
+
 impl Search {
     /// The next step. The only place that decides what is tested, when to stop and what to claim.
     #[must_use]
@@ -113,6 +120,9 @@ impl Search {
 
     /// The failing end must fail, and the sound end must not, before anything between is tested.
     fn first_checks(&self) -> Option<Step> {
+        if self.skipped.contains(&self.failing_end()) {
+            return Some(Step::Done(End::Undecided(Why::Untestable)));
+        }
         let failing = self.tally(self.failing_end());
         let usable = failing.ok + failing.hit + failing.other;
         let patience = 5 * self.config.first_runs;
@@ -134,7 +144,9 @@ impl Search {
             Mode::Frugal => 0,
         };
         let left = enough.saturating_sub(sound.runs());
-        (left > 0).then(|| Step::Test(vec![Probe { node: self.sound_end(), runs: left }]))
+        let testable = !self.skipped.contains(&self.sound_end());
+        (left > 0 && testable)
+            .then(|| Step::Test(vec![Probe { node: self.sound_end(), runs: left }]))
     }
 
     /// What must be tested again before `culprit` is named: itself and its parents must each have
@@ -170,7 +182,8 @@ impl Search {
             let unit = &self.units[unit];
             // Where a rate looks high, or as if it changed, it is checked at the culprit itself,
             // where it matters.
-            let doubted = self.rate() > 0.45 || self.drift().probability > 3.0 * DIFFERING;
+            let high = self.rate() > HIGH;
+            let doubted = high || self.drift().probability > 3.0 * DIFFERING;
             let runs = if doubted { SILENT } else { 0 };
             if fails {
                 // Where titles cannot be told apart, one failure may be another's.
@@ -179,7 +192,7 @@ impl Search {
                     && unit.rounds_hit >= fired
                     && unit.tally.ok + unit.tally.hit >= runs
             } else {
-                unit.rounds >= 2 && unit.tally.ok >= SILENT
+                unit.rounds >= 2 && unit.tally.ok >= if high { SILENT_HIGH } else { SILENT }
             }
         })
     }

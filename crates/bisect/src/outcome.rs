@@ -161,6 +161,9 @@ fn summary(finished: &Finished) -> Vec<String> {
             "undecided: the rate falls at the likeliest suspect, but revisions without it fail too"
                 .to_owned(),
         ),
+        End::Undecided(Why::Untestable) if search.skipped.contains(&search.failing_end()) => {
+            said.push("undecided: the failing end itself cannot be built or tested".to_owned())
+        }
         End::Undecided(Why::Untestable) => said.push(match search.inseparable() {
             Some(hidden) => format!(
                 "undecided between {} commits: no revision between them can be tested",

@@ -1,5 +1,6 @@
 //! The whole way on a generated repository: merges, broken builds, a planted flaky bug.
 
+mod choices;
 mod generated;
 
 use generated::{Plan, generate};

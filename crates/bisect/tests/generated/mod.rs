@@ -54,9 +54,20 @@ impl Stream {
         merge: Option<usize>,
         files: &[(&str, Option<&str>)],
     ) -> usize {
+        let message = format!("commit {}", self.marks + 1);
+        self.said(branch, &message, (from, merge), files)
+    }
+
+    /// The same with a message.
+    fn said(
+        &mut self,
+        branch: &str,
+        message: &str,
+        (from, merge): (Option<usize>, Option<usize>),
+        files: &[(&str, Option<&str>)],
+    ) -> usize {
         self.marks += 1;
         let mark = self.marks;
-        let message = format!("commit {mark}");
         let who = format!("A U Thor <author@example.org> {} +0000", 1_600_000_000 + mark * 60);
         writeln!(
             self.text,
@@ -139,6 +150,26 @@ pub(crate) fn generate(plan: &Plan) -> Made {
         }
     }
     import(&stream.text, guilty)
+}
+
+/// Makes a repository of one line of commits, each a message and the files it writes, and tags some.
+/// The first is `v1`.
+pub(crate) fn line(
+    commits: &[(String, Vec<(String, String)>)],
+    guilty: usize,
+    tags: &[(&str, usize)],
+) -> Made {
+    let mut stream = Stream { text: String::new(), marks: 0 };
+    let mut marks = Vec::new();
+    for (message, files) in commits {
+        let files: Vec<(&str, Option<&str>)> =
+            files.iter().map(|(path, text)| (path.as_str(), Some(text.as_str()))).collect();
+        marks.push(stream.said("main", message, (marks.last().copied(), None), &files));
+    }
+    for &(name, at) in [("v1", 0)].iter().chain(tags) {
+        stream.tag(name, marks[at]);
+    }
+    import(&stream.text, marks[guilty])
 }
 
 fn import(stream: &str, guilty: usize) -> Made {
