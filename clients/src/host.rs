@@ -26,7 +26,7 @@ impl Host {
         command.arg(if self == Host::Kernel { "granted" } else { "eperm" });
         command.arg("--");
         if self == Host::Ringfence {
-            command.arg(ringfence).args(["run", "--backend", "user", "--"]);
+            command.arg(ringfence).args(["run", "--backend", "user", "--aio", "user", "--"]);
         }
         command.args(program);
         command

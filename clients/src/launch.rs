@@ -1,15 +1,15 @@
-//! Becoming a program that is refused io_uring and does not outlive who started it.
+//! Becoming a program that is refused io_uring and AIO, and does not outlive who started it.
 
 use anyhow::{Context, Result};
-use ringfence_refusal::{Answer, refuse_io_uring};
+use ringfence_refusal::{Answer, refuse_aio, refuse_io_uring};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-/// Become a program that is refused io_uring, as in a container.
+/// Become a program that is refused io_uring, as in a container, and Linux AIO.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How io_uring is refused; granted leaves it to the kernel
+    /// How they are refused; granted leaves it to the kernel
     #[arg(long, value_enum, default_value_t = Refusal::Eperm)]
     refusal: Refusal,
 
@@ -47,6 +47,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     };
     if let Some(answer) = answer {
         refuse_io_uring(answer)?;
+        refuse_aio(answer)?;
     }
     let error = Command::new(&args.command[0]).args(&args.command[1..]).exec();
     Err(error).with_context(|| args.command[0].display().to_string())

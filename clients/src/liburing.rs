@@ -1,85 +1,54 @@
-//! liburing's own test programs: Debian's source package, built and run, never copied in.
+//! liburing's own test programs: Debian's source package, or the sources of any release in a
+//! directory that `RINGFENCE_LIBURING` names.
 
 use crate::apt::{Source, must};
-use crate::expected::{Expected, Verdict};
-use crate::host::Host;
-use crate::place;
-use crate::runner::{End, Outcome, Runner};
-use anyhow::{Context, Result, bail};
+use crate::suite::{Release, Suite};
+use anyhow::{Context, Result};
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::process::{Command, Stdio};
+
+pub(crate) const SUITE: Suite =
+    Suite { name: "liburing", skipped: 77, find, build, command: |program| vec![program.into()] };
 
 const SOURCE: Source =
     Source { name: "liburing", version: "2.3-3", release: "bookworm", directory: "liburing-2.3" };
-/// The file of expected results.
-const EXPECTED: &str = "liburing-2.3.toml";
-/// A test program's code for "cannot test this here".
-const SKIPPED: i32 = 77;
+/// The sources of another release: unpacked, and built there if they are not yet.
+const PATH: &str = "RINGFENCE_LIBURING";
 
-/// Run liburing's own test programs and compare with the expected results.
+/// The release that the environment names, else the distribution's, fetched if need be.
 ///
-/// Without --on, each runs refused and under ringfence, and a result other than the expected one
-/// fails, better ones too. With --on, results are printed and compared with nothing.
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Run on this host alone and print each result
-    #[arg(long, value_enum)]
-    on: Option<Host>,
-
-    /// Take the results over into the file of expected ones
-    #[arg(long, conflicts_with = "on")]
-    bless: bool,
-
-    /// Programs that run at the same time
-    #[arg(long, default_value_t = 2)]
-    jobs: usize,
-
-    /// Seconds until a program is killed
-    #[arg(long, default_value_t = 180)]
-    limit: u64,
-
-    /// Only these programs, by name
-    programs: Vec<String>,
-}
-
-/// Runs the programs; the exit code says whether all is as expected.
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let workshop = place::workshop()?;
-    let programs = select(build(&workshop)?, &args.programs)?;
-    let directory = workshop.join("liburing-run");
-    std::fs::create_dir_all(&directory)?;
-    let ringfence = match args.on {
-        Some(Host::Kernel | Host::Refused) => PathBuf::new(),
-        _ => place::ringfence()?,
+/// # Errors
+/// The directory holds no liburing, or nothing could be fetched.
+fn find(workshop: &Path) -> Result<Release> {
+    let Some(path) = std::env::var_os(PATH) else {
+        let sources = SOURCE.unpacked(workshop)?;
+        return Ok(Release { version: version(&sources)?, sources });
     };
-    let runner = Runner { directory, ringfence, limit: Duration::from_secs(args.limit) };
-    match args.on {
-        Some(host) => observe(&runner, host, &programs, args.jobs),
-        None => compare(&runner, &programs, args),
-    }
+    let sources = PathBuf::from(&path).canonicalize();
+    let sources = sources.with_context(|| format!("{PATH}: {}", path.display()))?;
+    let version = version(&sources).with_context(|| format!("{PATH} names no liburing"))?;
+    Ok(Release { version, sources })
 }
 
-/// Fetches and builds the programs; their names and files.
-fn build(workshop: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    let source = SOURCE.unpacked(workshop)?;
-    let tests = source.join("test");
-    let built = source.join("built");
-    if !built.exists() {
-        eprintln!("clients: building {} {}", SOURCE.name, SOURCE.version);
-        must(Command::new("./configure").current_dir(&source).stdout(Stdio::null()))?;
-        for directory in ["src", "test"] {
-            let mut make = Command::new("make");
-            must(make.args(["-s", "-j2", "-C", directory]).current_dir(&source))?;
-        }
-        std::fs::write(&built, "")?;
+/// The version in the package description, which liburing's own build reads too.
+fn version(sources: &Path) -> Result<String> {
+    let path = sources.join("liburing.spec");
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let version = text.lines().find_map(|line| line.strip_prefix("Version:"));
+    Ok(version.with_context(|| format!("{}: no version", path.display()))?.trim().to_owned())
+}
+
+fn build(sources: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    if !sources.join("config-host.mak").exists() {
+        must(Command::new("./configure").current_dir(sources).stdout(Stdio::null()))?;
+    }
+    for directory in ["src", "test"] {
+        let mut make = Command::new("make");
+        must(make.args(["-s", "-j2", "-C", directory]).current_dir(sources))?;
     }
     let mut programs = BTreeMap::new();
-    for entry in tests.read_dir()? {
+    for entry in sources.join("test").read_dir()? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "t") {
             let name = path.file_stem().context("a file without a name")?;
@@ -87,129 +56,4 @@ fn build(workshop: &Path) -> Result<BTreeMap<String, PathBuf>> {
         }
     }
     Ok(programs)
-}
-
-/// The programs of those names, or all if none is named.
-fn select(
-    mut all: BTreeMap<String, PathBuf>,
-    names: &[String],
-) -> Result<BTreeMap<String, PathBuf>> {
-    if let Some(unknown) = names.iter().find(|name| !all.contains_key(*name)) {
-        bail!("{unknown}: liburing has no such test program");
-    }
-    all.retain(|name, _| names.is_empty() || names.contains(name));
-    Ok(all)
-}
-
-/// Runs `work` on every program, `jobs` at a time, and returns its results by name.
-fn for_each<T: Send>(
-    programs: &BTreeMap<String, PathBuf>,
-    jobs: usize,
-    work: impl Fn(&str, &Path) -> Result<T> + Sync,
-) -> Result<BTreeMap<String, T>> {
-    let list: Vec<_> = programs.iter().collect();
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(BTreeMap::new());
-    std::thread::scope(|scope| {
-        let worker = || -> Result<()> {
-            while let Some((name, path)) = list.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let result = work(name, path).with_context(|| (*name).clone())?;
-                let mut results = results.lock().expect("no worker panics");
-                results.insert((*name).clone(), result);
-                if std::io::stderr().is_terminal() {
-                    eprint!("\r{} of {}: {name:<26}\r", results.len(), list.len());
-                }
-            }
-            Ok(())
-        };
-        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
-    })?;
-    Ok(results.into_inner().expect("no worker panics"))
-}
-
-fn observe(
-    runner: &Runner,
-    host: Host,
-    programs: &BTreeMap<String, PathBuf>,
-    jobs: usize,
-) -> Result<ExitCode> {
-    let results = for_each(programs, jobs, |name, path| {
-        let outcome = runner.run(&[path.into()], host)?;
-        let result = result(&outcome);
-        println!("{name:<26} {:6.2} s  {}", outcome.time.as_secs_f64(), text(&result));
-        if !matches!(result, Verdict::Pass) && programs.len() < 4 {
-            println!("{}", outcome.output);
-        }
-        Ok(result)
-    })?;
-    tally(results.values());
-    Ok(ExitCode::SUCCESS)
-}
-
-fn compare(runner: &Runner, programs: &BTreeMap<String, PathBuf>, args: &Args) -> Result<ExitCode> {
-    let mut expected = Expected::read(&place::own_file(EXPECTED))?;
-    // Most of those that are known to fail hang, and would take all the time there is.
-    let hasty = Runner { limit: runner.limit / 6, ..runner.clone() };
-    let results = for_each(programs, args.jobs, |name, path| {
-        let fails = matches!(expected.of(name), Some(Verdict::Fail(_)));
-        let runner = if fails { &hasty } else { runner };
-        let with = result(&runner.run(&[path.into()], Host::Ringfence)?);
-        let proves_nothing =
-            || runner.run(&[path.into()], Host::Refused).map(|run| run.end == End::Exit(0));
-        Ok(if with == Verdict::Pass && proves_nothing()? { Verdict::Void } else { with })
-    })?;
-    let mut changes = 0;
-    for (name, verdict) in &results {
-        let before = expected.of(name);
-        if !before.is_some_and(|before| before.agrees(verdict)) {
-            let before = before.map_or("nothing".to_owned(), text);
-            println!("{name}: expected {before}; now {}", text(verdict));
-            changes += 1;
-        }
-    }
-    if args.programs.is_empty() {
-        let mut gone = expected.programs().filter(|name| !results.contains_key(*name));
-        if let Some(gone) = gone.next() {
-            bail!("{EXPECTED} names {gone}, which is no program");
-        }
-    }
-    tally(results.values());
-    if args.bless {
-        results.into_iter().for_each(|(name, verdict)| expected.accept(&name, verdict));
-        expected.write()?;
-    } else if changes > 0 {
-        println!("{changes} results are not those of {EXPECTED}; if they should be: --bless");
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// What one run shows by itself.
-fn result(outcome: &Outcome) -> Verdict {
-    let last = outcome.output.lines().rev().find(|line| !line.trim().is_empty());
-    let said = last.map_or(String::new(), |line| format!("; {}", line.trim()));
-    match outcome.end {
-        End::Exit(0) => Verdict::Pass,
-        End::Exit(SKIPPED) => Verdict::Skip(format!("says it cannot test here{said}")),
-        End::Exit(code) => Verdict::Fail(format!("exit {code}{said}")),
-        End::Signal(signal) => Verdict::Fail(format!("signal {signal}{said}")),
-        End::TimedOut => Verdict::Fail(format!("no end in {:.0?}{said}", outcome.time)),
-    }
-}
-
-fn text(verdict: &Verdict) -> String {
-    verdict.to_string()
-}
-
-fn tally<'a>(verdicts: impl Iterator<Item = &'a Verdict> + Clone) {
-    let count = |like: Verdict| verdicts.clone().filter(|verdict| verdict.agrees(&like)).count();
-    println!(
-        "of {}: {} pass, {} void, {} skip, {} fail",
-        verdicts.clone().count(),
-        count(Verdict::Pass),
-        count(Verdict::Void),
-        count(Verdict::Skip(String::new())),
-        count(Verdict::Fail(String::new()))
-    );
 }

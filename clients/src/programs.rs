@@ -4,6 +4,7 @@
 //! can be checked. On ringfence, the engine's counters must show that the program really used a
 //! ring, since most of them fall back on something else when they cannot.
 
+mod aio;
 mod demo;
 mod fio;
 mod mariadb;
@@ -33,6 +34,7 @@ struct Program {
 const PROGRAMS: &[Program] = &[
     Program { name: "demo", needs: &[], attempt: demo::attempt },
     Program { name: "fio", needs: &[("fio", "fio")], attempt: fio::attempt },
+    Program { name: "aio", needs: aio::NEEDS, attempt: aio::attempt },
     Program { name: "qemu", needs: &[("qemu-img", "qemu-utils")], attempt: qemu::attempt },
     Program { name: "plocate", needs: &[("plocate", "plocate")], attempt: plocate::attempt },
     Program { name: "mariadb", needs: mariadb::NEEDS, attempt: mariadb::attempt },

@@ -51,13 +51,31 @@ pub fn run(target: &dyn Target, path: &str, body: fn(&dyn Target) -> Outcome) {
     }
 }
 
+/// Runs `body` in a child that has the test `name` to itself; panics with what it printed.
+///
+/// For tests that change their process for good, or that may crash it.
+pub fn in_child(name: &str, body: impl FnOnce()) {
+    if std::env::var(CHILD).is_ok_and(|child| child == name) {
+        body();
+        std::process::exit(PASSED);
+    }
+    if let Verdict::Fail(text) = judge(&crate::Native, name) {
+        // The last lines tell what ran when it failed.
+        let from = text.char_indices().rev().nth(6000).map_or(0, |(at, _)| at);
+        panic!("{}", &text[from..]);
+    }
+}
+
 /// The command that repeats the test `name`.
 pub fn reproduce(name: &str) -> String {
+    let binary = std::env::current_exe().unwrap_or_default();
+    let stem = binary.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let suite = stem.as_deref().and_then(|stem| stem.rsplit_once('-')).map_or("suite", |s| s.0);
     let seed = match std::env::var(crate::sim::SEED_VARIABLE) {
         Ok(seed) if name.ends_with("::sim") => format!("{}={seed} ", crate::sim::SEED_VARIABLE),
         _ => String::new(),
     };
-    format!("{seed}cargo test -p ringfence-conformance --test suite -- --exact {name}")
+    format!("{seed}cargo test -p ringfence-conformance --test {suite} -- --exact {name}")
 }
 
 /// Runs the body and exits with its verdict.

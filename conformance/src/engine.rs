@@ -15,6 +15,19 @@ pub struct InProcess;
 static ENGINE: LazyLock<Engine<Checked<Os>>> =
     LazyLock::new(|| Engine::new(Checked::new(Os, LOCK_CLASSES)));
 
+impl InProcess {
+    /// Rings that are alive, after those that the program let go of were taken down.
+    pub fn rings() -> usize {
+        ENGINE.reap();
+        ENGINE.stats().rings
+    }
+
+    /// Descriptors that are the engine's own.
+    pub fn private_fds() -> Vec<u32> {
+        ENGINE.private_fds()
+    }
+}
+
 impl Target for InProcess {
     fn name(&self) -> &'static str {
         "engine"
@@ -60,6 +73,11 @@ impl Target for InProcess {
         let _inside = inside();
         ENGINE.after_dup(fd, new);
         Ok(new)
+    }
+
+    fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        let _inside = inside();
+        crate::aio::on_engine(&ENGINE, number, args)
     }
 
     fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16> {

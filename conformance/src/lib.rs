@@ -22,9 +22,11 @@
 //! }
 //! ```
 
+pub mod aio;
 pub mod case;
 pub mod differ;
 mod engine;
+pub mod hostile;
 mod known;
 pub mod locking;
 mod mapping;

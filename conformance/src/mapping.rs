@@ -21,6 +21,7 @@ impl Plain for ringfence_abi::Cqe {}
 impl Plain for ringfence_abi::Sqe {}
 impl Plain for ringfence_abi::Buf {}
 impl Plain for ringfence_abi::Timespec {}
+impl Plain for ringfence_abi::Iocb {}
 
 impl Mapping {
     /// Takes over `len` bytes mapped at `base`.
@@ -70,8 +71,15 @@ impl Mapping {
 
     /// Changes the protection of all of it: `PROT_*`.
     pub fn protect(&self, prot: i32) {
+        self.protect_part(0, self.len, prot);
+    }
+
+    /// Changes the protection of some pages of it: `PROT_*`.
+    pub fn protect_part(&self, offset: usize, len: usize, prot: i32) {
+        assert!(offset + len <= self.len, "{len} bytes at {offset}");
+        let base = (self.base as usize + offset) as *mut libc::c_void;
         // SAFETY: the range is ours; whoever reads it afterwards does so at the body's risk.
-        let value = unsafe { libc::mprotect(self.base as *mut libc::c_void, self.len, prot) };
+        let value = unsafe { libc::mprotect(base, len, prot) };
         assert_eq!(value, 0, "mprotect");
     }
 

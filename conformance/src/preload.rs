@@ -6,7 +6,7 @@
 
 use crate::{Native, Skip, Target};
 use ringfence_abi::Result;
-use ringfence_refusal::{Answer, refuse_io_uring};
+use ringfence_refusal::{Answer, refuse_aio, refuse_io_uring};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::SystemTime;
@@ -57,10 +57,15 @@ impl Target for Preload {
     }
 
     fn launch(&self, command: &mut Command) -> std::result::Result<Child, Skip> {
-        command.env("LD_PRELOAD", library()?).env("RINGFENCE_BACKEND", "user");
+        command
+            .env("LD_PRELOAD", library()?)
+            .env("RINGFENCE_BACKEND", "user")
+            .env("RINGFENCE_AIO", "user");
         // The filter holds for the thread that asks for it, and for what it starts.
         let start = || {
-            refuse_io_uring(Answer::Errno(libc::EPERM)).map_err(|error| Skip(error.to_string()))?;
+            for refuse in [refuse_io_uring, refuse_aio] {
+                refuse(Answer::Errno(libc::EPERM)).map_err(|error| Skip(error.to_string()))?;
+            }
             Ok(command.spawn().expect("start the test binary"))
         };
         std::thread::scope(|scope| scope.spawn(start).join().expect("the thread panicked"))
@@ -96,6 +101,10 @@ impl Target for Preload {
 
     fn dup(&self, fd: i32) -> Result<i32> {
         Native.dup(fd)
+    }
+
+    fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        Native.aio(number, args)
     }
 
     fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16> {

@@ -43,7 +43,9 @@ impl<'t> Ring<'t> {
         let rings = Mapping::adopt(target.mmap(fd, len, IORING_OFF_SQ_RING)?, len);
         let len = (params.sq_entries * sqe_stride(params.flags)) as usize;
         let sqes = Mapping::adopt(target.mmap(fd, len, IORING_OFF_SQES)?, len);
-        let ring = Ring { target, fd, params, rings, cq_apart: None, sqes, sq_tail: 0 };
+        // Not 0 for a ring that was used before it was mapped again.
+        let sq_tail = rings.read(params.sq_off.tail as usize);
+        let ring = Ring { target, fd, params, rings, cq_apart: None, sqes, sq_tail };
         if params.flags & IORING_SETUP_NO_SQARRAY == 0 {
             (0..params.sq_entries).for_each(|slot| ring.set_index(slot, slot));
         }
@@ -164,7 +166,9 @@ impl<'t> Ring<'t> {
         let slot = head & (self.params.cq_entries - 1);
         let at = (self.params.cq_off.cqes + slot * stride) as usize;
         let cqe: Cqe = self.cq().read(at);
-        let is_wide = cqe.flags & IORING_CQE_F_32 != 0;
+        // A wide one takes the next slot too, and never starts in the last.
+        let has_next = slot + 1 < self.params.cq_entries;
+        let is_wide = cqe.flags & IORING_CQE_F_32 != 0 && has_next;
         let extra = if stride == 32 || is_wide { self.cq().read(at + 16) } else { [0; 2] };
         self.set_cq_head(head.wrapping_add(1 + u32::from(is_wide)));
         Some((cqe, extra))
@@ -240,7 +244,7 @@ impl<'t> Ring<'t> {
 
     /// Entries that can be pushed now.
     pub fn sq_room(&self) -> u32 {
-        self.params.sq_entries - self.sq_tail.wrapping_sub(self.sq_head())
+        self.params.sq_entries.wrapping_sub(self.sq_tail.wrapping_sub(self.sq_head()))
     }
 
     /// Sets the published submission tail, whatever was pushed.

@@ -1,12 +1,13 @@
 //! Our engine on the simulated host: the schedule of its threads, and the faults that a program is
-//! never to notice, are drawn from a seed.
+//! never to notice, are drawn from a seed. Its locks are validated, see [`crate::locking`].
 
 use crate::target::map_shared;
 use crate::{Native, Target};
 use ringfence_abi::{IORING_OFF_CQ_RING, IORING_OFF_SQ_RING, Result};
+use ringfence_checked::{Checked, inside as in_engine};
 use ringfence_host::calls;
 use ringfence_sim::{Faults, Service, SimHost};
-use ringfence_uring::Engine;
+use ringfence_uring::{Engine, LOCK_CLASSES};
 use std::sync::{Arc, LazyLock};
 
 /// Names the seed of the bodies' schedules.
@@ -17,7 +18,7 @@ const SEED: u64 = 1;
 
 /// An engine on a simulated host, for virtual threads to call.
 pub struct Simulated {
-    engine: Engine<SimHost>,
+    engine: Engine<Checked<SimHost>>,
     /// The host it is on.
     pub host: SimHost,
 }
@@ -26,11 +27,12 @@ impl Simulated {
     /// An engine on a host with these faults.
     pub fn new(faults: Faults) -> Arc<Simulated> {
         let host = SimHost::new(faults);
-        Arc::new(Simulated { engine: Engine::new(host.clone()), host })
+        let checked = Checked::new(host.clone(), LOCK_CLASSES);
+        Arc::new(Simulated { engine: Engine::new(checked), host })
     }
 
     /// The engine.
-    pub fn engine(&self) -> &Engine<SimHost> {
+    pub fn engine(&self) -> &Engine<Checked<SimHost>> {
         &self.engine
     }
 }
@@ -41,6 +43,7 @@ impl Target for Simulated {
     }
 
     fn setup(&self, entries: u32, params: u64) -> Result<i32> {
+        let _inside = in_engine();
         self.engine.setup(entries, params)
     }
 
@@ -53,10 +56,12 @@ impl Target for Simulated {
         arg: u64,
         argsz: u64,
     ) -> Result<u32> {
+        let _inside = in_engine();
         self.engine.enter(fd, to_submit, min_complete, flags, arg, argsz)
     }
 
     fn register(&self, fd: i32, opcode: u32, arg: u64, nr_args: u32) -> Result<u32> {
+        let _inside = in_engine();
         self.engine.register(fd, opcode, arg, nr_args)
     }
 
@@ -66,21 +71,31 @@ impl Target for Simulated {
     }
 
     fn close(&self, fd: i32) -> Result<()> {
+        let inside = in_engine();
         self.engine.before_close(fd as u32, fd as u32);
+        drop(inside);
         calls::close(&self.host, fd)
     }
 
     fn dup(&self, fd: i32) -> Result<i32> {
         let new = Native.dup(fd)?;
+        let _inside = in_engine();
         self.engine.after_dup(fd, new);
         Ok(new)
     }
 
+    fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        let _inside = in_engine();
+        crate::aio::on_engine(&self.engine, number, args)
+    }
+
     fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16> {
+        let inside = in_engine();
         let stand_in = self.engine.poll_fd(fd);
         if stand_in.is_some() {
             self.engine.attend(fd);
         }
+        drop(inside);
         let fd = stand_in.unwrap_or(fd);
         let timeout = u64::try_from(timeout_ms).ok().map(|ms| ms * 1_000_000);
         self.host.poll(fd, events, timeout)
@@ -145,6 +160,10 @@ impl Target for Sim {
 
     fn dup(&self, fd: i32) -> Result<i32> {
         inside(|target| target.dup(fd))
+    }
+
+    fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        inside(|target| target.aio(number, args))
     }
 
     fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16> {

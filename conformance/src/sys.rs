@@ -139,6 +139,40 @@ pub fn set_nonblocking(fd: RawFd, on: bool) {
     assert_eq!(unsafe { libc::fcntl(fd, libc::F_SETFL, new) }, 0);
 }
 
+/// Ignores a signal from now on.
+pub fn ignore_signal(signal: i32) {
+    // SAFETY: no handler is installed.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+/// Writes what there is room for, whatever becomes of it.
+pub fn write_now(fd: RawFd, bytes: &[u8]) {
+    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one pollfd, valid for the call.
+    let has_room = unsafe { libc::poll(&raw mut poll, 1, 0) == 1 };
+    if has_room {
+        // SAFETY: the slice is valid for the call.
+        unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+    }
+}
+
+/// Closes a number that may be open or not, whoever has it.
+pub fn close_if_open(fd: RawFd) {
+    // SAFETY: closing touches no memory; that nobody else counts on the number is the caller's.
+    unsafe { libc::close(fd) };
+}
+
+/// The descriptors that are open.
+pub fn open_fds() -> Vec<RawFd> {
+    let entries = std::fs::read_dir("/proc/self/fd").expect("/proc/self/fd");
+    let number = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok()
+    };
+    let fds: Vec<RawFd> = entries.filter_map(number).collect();
+    // The listing itself was open, too.
+    fds.into_iter().filter(|fd| is_open(*fd)).collect()
+}
+
 /// Whether a descriptor number is open.
 pub fn is_open(fd: RawFd) -> bool {
     // SAFETY: touches no memory of ours.
@@ -154,6 +188,13 @@ pub fn is_cloexec(fd: RawFd) -> bool {
 /// Limits a resource of this process (each body has one of its own).
 pub fn set_limit(resource: libc::__rlimit_resource_t, value: u64) {
     let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+    // SAFETY: the structure is valid for the call.
+    assert_eq!(unsafe { libc::setrlimit(resource, &raw const limit) }, 0);
+}
+
+/// Sets the soft limit alone.
+pub fn set_soft_limit(resource: libc::__rlimit_resource_t, value: u64) {
+    let limit = libc::rlimit { rlim_cur: value, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the structure is valid for the call.
     assert_eq!(unsafe { libc::setrlimit(resource, &raw const limit) }, 0);
 }
@@ -311,4 +352,34 @@ pub fn socket_option(fd: RawFd, level: i32, name: i32) -> i32 {
     };
     assert_eq!(got, 0, "getsockopt");
     value
+}
+
+/// Wakes up to `count` waiters on a word that processes share; how many there were.
+pub fn futex_wake_shared(address: u64, count: i32) -> i64 {
+    // SAFETY: the kernel checks the address.
+    unsafe { libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAKE, count) }
+}
+
+/// Sends a signal to a process.
+pub fn send_signal(pid: i32, signal: i32) {
+    // SAFETY: touches no memory of ours.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "kill");
+}
+
+/// The process's effective user.
+pub fn effective_user() -> u32 {
+    // SAFETY: touches no memory of ours.
+    unsafe { libc::geteuid() }
+}
+
+/// Changes the process's effective user.
+pub fn set_effective_user(user: u32) {
+    // SAFETY: touches no memory of ours.
+    assert_eq!(unsafe { libc::seteuid(user) }, 0, "seteuid");
+}
+
+/// Ends the process, from whatever thread.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: nothing runs after it.
+    unsafe { libc::_exit(code) }
 }

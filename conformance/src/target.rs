@@ -57,6 +57,9 @@ pub trait Target: Sync {
     /// `dup` of any descriptor.
     fn dup(&self, fd: i32) -> Result<i32>;
 
+    /// One of the six system calls of Linux AIO.
+    fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64>;
+
     /// `poll` of one descriptor, a ring's too: the events that came, 0 after `timeout_ms`.
     fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16>;
 }
@@ -209,6 +212,13 @@ impl Target for Native {
         // SAFETY: as above.
         let new = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
         checked(i64::from(new)).map(|fd| fd as i32)
+    }
+
+    fn aio(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        let [a, b, c, d, e, f] = args;
+        // SAFETY: requests act on memory of the body that made them, which keeps it alive until
+        // their events; the kernel checks every address.
+        checked(unsafe { libc::syscall(number, a, b, c, d, e, f) }).map(|value| value as u64)
     }
 
     fn poll(&self, fd: i32, events: i16, timeout_ms: i32) -> Result<i16> {

@@ -2,6 +2,7 @@
 //!
 //! `test` is what CI runs; `tidy` checks rules that no compiler knows.
 
+mod fuzz;
 mod test;
 mod tidy;
 
@@ -11,16 +12,27 @@ use std::process::ExitCode;
 struct Chore {
     name: &'static str,
     about: &'static str,
-    run: fn() -> anyhow::Result<()>,
+    /// Takes the arguments after the name.
+    run: fn(&[String]) -> anyhow::Result<()>,
 }
 
 const CHORES: &[Chore] = &[
-    Chore { name: "test", about: "install what the tests need and pass them", run: test::run },
-    Chore { name: "tidy", about: "check the rules of the tree", run: tidy::run },
+    Chore {
+        name: "test",
+        about: "install what the tests need and pass them",
+        run: |_| test::run(),
+    },
+    Chore { name: "tidy", about: "check the rules of the tree", run: |_| tidy::run() },
+    Chore {
+        name: "fuzz",
+        about: "TARGET [SECONDS]: run a fuzz target, ten minutes",
+        run: fuzz::run,
+    },
 ];
 
 fn main() -> ExitCode {
-    let name = std::env::args().nth(1).unwrap_or_default();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let name = args.first().cloned().unwrap_or_default();
     let Some(chore) = CHORES.iter().find(|chore| chore.name == name) else {
         eprintln!("usage: cargo xtask CHORE");
         for chore in CHORES {
@@ -28,7 +40,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::from(2);
     };
-    match (chore.run)() {
+    match (chore.run)(&args[1..]) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask {name}: {error:#}");

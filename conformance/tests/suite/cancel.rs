@@ -307,3 +307,20 @@ ring_test!(races_with_completion, |t| {
         assert!(got[..8].iter().all(|(_, res)| [1, ECANCELED].contains(res)), "{got:?}");
     }
 });
+
+// A cancel by descriptor finds a request on the same file in the table, and the other way round;
+// what has no file is never meant.
+ring_test!(by_file_in_the_table, |t| {
+    let mut ring = t.ring(8)?;
+    let pipe = sys::pipe();
+    assert_eq!(ring.register(RegisterOp::Files, &[fd(&pipe.0)]), Ok(0));
+    ring.start(&[Sqe { fd: 0, ..waiting(&pipe, 1) }.with(IOSQE_FIXED_FILE)]);
+    ring.start(&[sqe::cancel_fd(fd(&pipe.0), 0).data(9)]);
+    assert_eq!(sorted(&ring.wait_n(2)), [(1, ECANCELED), (9, 0)]);
+    ring.start(&[waiting(&pipe, 2)]);
+    ring.start(&[sqe::cancel_fd(0, IORING_ASYNC_CANCEL_FD_FIXED).data(9)]);
+    assert_eq!(sorted(&ring.wait_n(2)), [(2, ECANCELED), (9, 0)]);
+    let later = timespec(Duration::from_secs(600));
+    ring.start(&[Sqe { fd: fd(&pipe.0), ..sqe::timeout(&later, 0, 0) }.data(3)]);
+    assert_eq!(ring.run_one(sqe::cancel_fd(fd(&pipe.0), 0).data(9)), ENOENT);
+});

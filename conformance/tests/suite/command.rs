@@ -95,3 +95,81 @@ ring_test!(epoll_wait_errors, |t| {
     assert_eq!(ring.run_one(Sqe { fd: -1, ..wait }), EBADF);
     assert_eq!(ring.run_one(Sqe { fd: fd(&set), off: 1, ..wait }), EINVAL);
 });
+
+// EPOLL_WAIT is cancelled while it waits, goes on over many events, and takes no more than asked.
+ring_test!(epoll_wait_cancelled, |t| {
+    let mut ring = t.ring(8)?;
+    let set = sys::epoll();
+    let mut events = [libc::epoll_event { events: 0, u64: 0 }; 1];
+    let wait = raw(Op::EpollWait, fd(&set), address_mut(&mut events), 1, 0);
+    ring.start(&[wait.data(1)]);
+    ring.start(&[sqe::cancel(1, 0).data(2)]);
+    assert_eq!(by_data(&ring.wait_n(2)), [(1, ECANCELED), (2, 0)]);
+    let mut pipes = [sys::pipe(), sys::pipe()];
+    for (reader, writer) in &mut pipes {
+        let event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
+        let op = libc::EPOLL_CTL_ADD as u32;
+        let add = raw(Op::EpollCtl, fd(&set), address(&event), op, fd(reader) as u64);
+        assert_eq!(ring.run_one(add), 0);
+        writer.write_all(b"1").expect("write");
+    }
+    assert_eq!(ring.run_one(wait), 1);
+    assert_eq!(ring.run_one(Sqe { addr: BAD_ADDRESS, ..wait }), EFAULT);
+});
+
+// What is queued on sockets that do not tell, and on a listener.
+ring_test!(queues_that_are_not_told, |t| {
+    let mut ring = t.ring(8)?;
+    let (a, _b) = sys::stream_pair();
+    let listener = sys::listener();
+    for op in [SIOCINQ, SIOCOUTQ] {
+        assert_eq!(ring.run_one(command(fd(&a), op)), EOPNOTSUPP);
+        assert_eq!(ring.run_one(command(fd(&listener), op)), EINVAL);
+    }
+});
+
+// Flags that a command does not know, or that contradict each other.
+ring_test!(refusals, |t| {
+    let mut ring = t.ring(8)?;
+    let (a, _b) = sys::tcp_pair();
+    let queued = command(fd(&a), SIOCINQ);
+    for entry in [
+        queued.op_flags(1 << 2),
+        queued.op_flags(1 << 1),
+        queued.select(7),
+        queued.select(7).op_flags(IORING_URING_CMD_FIXED),
+        Sqe { off: SIOCINQ | 1 << 32, ..queued },
+        queued.ioprio(1),
+    ] {
+        assert_eq!(ring.run_one(entry), EINVAL, "{entry:?}");
+    }
+});
+
+const TX_TIMESTAMP: u64 = 4;
+/// `SOF_TIMESTAMPING_TX_SOFTWARE`, `SOFTWARE`, `OPT_ID` and `OPT_TSONLY`.
+const TIMES: i32 = 1 << 1 | 1 << 4 | 1 << 7 | 1 << 11;
+
+// The times at which datagrams were sent come as wide completions, until a cancel.
+ring_test!(send_times, |t| {
+    let mut ring = t.ring_with(8, IORING_SETUP_CQE32)?;
+    let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind");
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind");
+    socket.connect(peer.local_addr().expect("address")).expect("connect");
+    let times = address(&TIMES);
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_TIMESTAMPING);
+    assert_eq!(ring.run_one(option(fd(&socket), SETSOCKOPT, level, name, times, 4)), 0);
+    socket.send(b"1").expect("send");
+    ring.start(&[command(fd(&socket), TX_TIMESTAMP).data(3)]);
+    let first = ring.wait();
+    t.needs_op("TX_TIMESTAMP", first.res)?;
+    socket.send(b"2").expect("send");
+    let second = ring.wait();
+    for (id, cqe) in [first, second].into_iter().enumerate() {
+        let wanted = Cqe { user_data: 3, res: id as i32, flags: IORING_CQE_F_MORE };
+        assert_eq!(cqe, wanted, "a time of kind SND, by the system");
+    }
+    ring.start(&[sqe::cancel(3, 0).data(4)]);
+    assert_eq!(by_data(&ring.wait_n(2)), [(3, ECANCELED), (4, 0)]);
+    let mut narrow = t.ring(8)?;
+    assert_eq!(narrow.run_one(command(fd(&socket), TX_TIMESTAMP)), EINVAL);
+});

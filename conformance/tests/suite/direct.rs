@@ -77,3 +77,15 @@ ring_test!(polled_ring, |t| {
     }
     assert_eq!((got.user_data, got.res), (1, 4096));
 });
+
+// PIPE into chosen slots takes two in a row, and writes their numbers.
+ring_test!(pipe_into_chosen_slots, |t| {
+    let mut ring = t.ring(8)?;
+    assert_eq!(ring.register(RegisterOp::Files, &[-1; 8]), Ok(0));
+    let mut slots = [-1, -1];
+    let entry = raw(Op::Pipe, 0, address_mut(&mut slots), 0, 0).slot(5);
+    let got = t.needs_op("PIPE", ring.run_one(entry))?;
+    assert_eq!((got, std::hint::black_box(slots)), (0, [5, 6]));
+    assert_eq!(ring.run_one(sqe::write(0, b"1", u64::MAX).fixed(6)), 1);
+    assert_eq!(ring.run_one(sqe::read_stream(0, &mut [0; 4]).fixed(5)), 1);
+});

@@ -147,3 +147,21 @@ ring_test!(with_linked_timeout, |t| {
     writer.write_all(b"1234").expect("write");
     assert_eq!(by_data(&ring.wait_n(3)), [(1, 4), (2, 0), (3, ECANCELED)]);
 });
+
+// A drain behind requests that another drain holds back waits for them too.
+ring_test!(drain_behind_a_drain, |t| {
+    let mut ring = t.ring(16)?;
+    let (reader, mut writer) = sys::pipe();
+    let (second, mut other) = sys::pipe();
+    ring.start(&[
+        sqe::poll_add(fd(&reader), libc::POLLIN).data(1),
+        sqe::nop().data(2).with(IOSQE_IO_DRAIN),
+        sqe::poll_add(fd(&second), libc::POLLIN).data(3),
+        sqe::nop().data(4).with(IOSQE_IO_DRAIN),
+    ]);
+    writer.write_all(b"1").expect("write");
+    assert_eq!(pairs(&ring.wait_n(2)), [(1, 1), (2, 0)]);
+    assert_eq!(ring.settle(ms(10)), []);
+    other.write_all(b"1").expect("write");
+    assert_eq!(pairs(&ring.wait_n(2)), [(3, 1), (4, 0)]);
+});

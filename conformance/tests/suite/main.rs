@@ -1,7 +1,9 @@
 //! The bodies, one file per mechanism. `cargo test -p ringfence-conformance` runs them all;
 //! `... -- link native` those of links on the kernel's io_uring.
 
+mod attributes;
 mod bad_input;
+mod bundle;
 mod cancel;
 mod command;
 mod defer;
@@ -23,9 +25,11 @@ mod overflow;
 mod pbuf;
 mod poll;
 mod process;
+mod process_life;
 mod register_buffers;
 mod register_files;
 mod register_misc;
+mod registrations;
 mod restrictions;
 mod rw;
 mod setup;
@@ -33,6 +37,7 @@ mod skip;
 mod sqpoll;
 mod timeout;
 mod wait;
+mod wide_entries;
 mod zero_copy;
 
 /// What most bodies use.

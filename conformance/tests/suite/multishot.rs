@@ -243,3 +243,35 @@ ring_test!(receive_bundles, |t| {
     assert_eq!(shapes(&[cqe]), [(32, IORING_CQE_F_BUFFER | MORE)]);
     assert_eq!(cqe.flags >> IORING_CQE_BUFFER_SHIFT, 0);
 });
+
+// A multishot read of what cannot be polled is -EBADFD, of an eventfd it goes on.
+ring_test!(read_of_other_files, |t| {
+    let mut ring = t.ring(8)?;
+    let memory = Mapping::anonymous(4096);
+    lend(&mut ring, &memory, 64, 8);
+    let null = std::fs::File::open("/dev/null").expect("open");
+    assert_eq!(ring.run_one(sqe::read_multishot(fd(&null), 7)), EBADFD);
+    let counter = sys::eventfd();
+    ring.start(&[sqe::read_multishot(fd(&counter), 7).data(1)]);
+    for _ in 0..2 {
+        assert_eq!(ring.run_one(sqe::write(fd(&counter), &1_u64.to_ne_bytes(), u64::MAX)), 8);
+        assert_eq!(shapes(&ring.wait_n(1)), [(8, IORING_CQE_F_BUFFER | MORE)]);
+    }
+});
+
+// A multishot read ends by a cancel, and without a buffer.
+ring_test!(read_ends, |t| {
+    let mut ring = t.ring(8)?;
+    let memory = Mapping::anonymous(4096);
+    lend(&mut ring, &memory, 64, 1);
+    let (reader, mut writer) = sys::pipe();
+    let read = sqe::read_multishot(fd(&reader), 7).data(1);
+    ring.start(&[read]);
+    ring.start(&[sqe::cancel(1, 0).data(2)]);
+    assert_eq!(by_data(&ring.wait_n(2)), [(1, ECANCELED), (2, 0)]);
+    ring.start(&[read]);
+    for expected in [(3, IORING_CQE_F_BUFFER | MORE), (ENOBUFS, 0)] {
+        writer.write_all(b"123").expect("write");
+        assert_eq!(shapes(&ring.wait_n(1)), [expected]);
+    }
+});

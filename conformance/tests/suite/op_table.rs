@@ -34,7 +34,7 @@ fn line(t: &dyn Target, name: &str, entry: Sqe) -> std::result::Result<String, S
     let consumed = ring.submit();
     let wanted = consumed.map_or(0, |count| count as usize);
     let deadline =
-        Instant::now() + ms(if entry.flags & IOSQE_CQE_SKIP_SUCCESS != 0 { 3 } else { 300 });
+        Instant::now() + ms(if entry.flags & IOSQE_CQE_SKIP_SUCCESS != 0 { 30 } else { 300 });
     let mut cqes = ring.cqes();
     while cqes.len() < wanted && Instant::now() < deadline {
         cqes.extend(ring.settle(ms(1)));

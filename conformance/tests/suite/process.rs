@@ -126,3 +126,69 @@ ring_test!(exits_with_requests_in_flight, |t| {
     assert_eq!(code, Some(5));
     assert!(start.elapsed() < ms(8000));
 });
+
+// Any child, and the calling process's group: the first that ends is told.
+ring_test!(any_child, |t| {
+    let mut ring = t.ring(8)?;
+    let info = Mapping::anonymous(4096);
+    for (kind, id) in [(libc::P_ALL, 0), (libc::P_PGID, 0)] {
+        let pid = sys::start_child(3, ms(30));
+        ring.start(&[waitid(kind, id, info.at(0), libc::WEXITED).data(1)]);
+        assert_eq!(pairs(&ring.wait_n(1)), [(1, 0)]);
+        assert_eq!(info.read::<u32>(16) as i32, pid);
+    }
+});
+
+// A child that stops and goes on is told of, and stays a child.
+ring_test!(stops_and_continues, |t| {
+    let mut ring = t.ring(8)?;
+    let info = Mapping::anonymous(4096);
+    let pid = sys::start_child(0, ms(300));
+    let mut told = |signal, options, code: i32| {
+        ring.start(&[waitid(libc::P_PID, pid, info.at(0), options).data(1)]);
+        sys::send_signal(pid, signal);
+        assert_eq!(pairs(&ring.wait_n(1)), [(1, 0)]);
+        assert_eq!(info.read::<u32>(8) as i32, code);
+    };
+    told(libc::SIGSTOP, libc::WSTOPPED, libc::CLD_STOPPED);
+    told(libc::SIGCONT, libc::WCONTINUED, libc::CLD_CONTINUED);
+    told(libc::SIGKILL, libc::WEXITED, libc::CLD_KILLED);
+});
+
+// WNOWAIT leaves the child to be waited for again.
+ring_test!(looks_without_taking, |t| {
+    let mut ring = t.ring(8)?;
+    let pid = sys::start_child(0, ms(20));
+    let look = libc::WEXITED | libc::WNOWAIT;
+    ring.start(&[waitid(libc::P_PID, pid, 0, look).data(1)]);
+    assert_eq!(pairs(&ring.wait_n(1)), [(1, 0)]);
+    assert_eq!(ring.run_one(waitid(libc::P_PID, pid, 0, libc::WEXITED)), 0);
+    assert_eq!(ring.run_one(waitid(libc::P_PID, pid, 0, look)), Errno::ECHILD.as_result());
+});
+
+// Waits for any child and for one are cancelled, and the child stays.
+ring_test!(all_waits_cancelled, |t| {
+    let mut ring = t.ring(8)?;
+    let pid = sys::start_child(0, ms(200));
+    ring.start(&[
+        waitid(libc::P_ALL, 0, 0, libc::WEXITED).data(1),
+        waitid(libc::P_PID, pid, 0, libc::WEXITED).data(1),
+    ]);
+    ring.start(&[sqe::cancel(1, IORING_ASYNC_CANCEL_ALL).data(2)]);
+    assert_eq!(by_data(&ring.wait_n(3)), [(1, ECANCELED), (1, ECANCELED), (2, 1)]);
+    assert_eq!(ring.run_one(waitid(libc::P_ALL, 0, 0, libc::WEXITED)), 0);
+});
+
+// A bad address for what happened is -EFAULT; nothing is written there on a bad option.
+ring_test!(bad_info, |t| {
+    let mut ring = t.ring(8)?;
+    let pid = sys::start_child(0, ms(0));
+    assert_eq!(ring.run_one(waitid(libc::P_PID, pid, BAD_ADDRESS, libc::WEXITED)), EFAULT);
+    let info = Mapping::anonymous(4096);
+    info.write(0, 7_u32);
+    assert_eq!(ring.run_one(waitid(libc::P_PID, -1, info.at(0), libc::WEXITED)), EINVAL);
+    assert_eq!(info.read::<u32>(0), 7);
+    let none = waitid(libc::P_ALL, 0, info.at(0), libc::WEXITED);
+    assert_eq!(ring.run_one(none), Errno::ECHILD.as_result());
+    assert_eq!(info.read::<u32>(0), 0);
+});

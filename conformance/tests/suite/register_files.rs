@@ -355,3 +355,18 @@ ring_test!(install, |t| {
     assert_eq!(ring.run_one(install.fixed(1)), EBADF);
     assert_eq!(ring.run_one(Sqe { fd: fd(&file), ..install }), EBADF);
 });
+
+// A file is not installed with another's credentials, nor with anything in the fields it ignores.
+ring_test!(install_errors, |t| {
+    let mut ring = t.ring(8)?;
+    let file = sys::file_with(b"1234");
+    assert_eq!(register_files(&ring, &[fd(&file)]), Ok(0));
+    let install = raw(Op::FixedFdInstall, 0, 0, 0, 0).fixed(0);
+    assert_eq!(ring.run_one(install.op_flags(2)), EINVAL);
+    assert_eq!(ring.run_one(Sqe { addr: 1, ..install }), EINVAL);
+    assert_eq!(ring.run_one(install.fixed(1)), EBADF);
+    let plain = sys::adopt(ring.run_one(install));
+    assert_eq!(ring.register_raw(RegisterOp::UnregisterFiles, 0, 0), Ok(0));
+    let again = std::fs::File::from(plain);
+    assert_eq!(std::os::unix::fs::FileExt::read_at(&again, &mut [0; 8], 0).ok(), Some(4));
+});

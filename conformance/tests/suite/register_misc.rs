@@ -2,6 +2,7 @@
 
 use crate::prelude::*;
 use libc::AT_FDCWD;
+use ringfence_conformance::{Native, Target as _};
 
 // A personality is used by its id, and gone once it is taken back.
 ring_test!(personality, |t| {
@@ -131,6 +132,25 @@ ring_test!(by_registered_index, |t| {
     let opcode = RegisterOp::Files as u32 | IORING_REGISTER_USE_REGISTERED_RING;
     assert_eq!(t.register(update.offset as i32, opcode, address(&fds), 1), Ok(0));
     assert_eq!(t.register(15, opcode, address(&fds), 1), Err(Errno::EBADF));
+});
+
+// A ring that a thread has registered lives on without descriptor and mapping, and ends with the
+// thread: then its files are let go of.
+ring_test!(registered_ring_ends_with_its_thread, |t| {
+    t.ring(1)?;
+    let (reader, writer) = sys::pipe();
+    sys::on_thread(|| {
+        let ring = t.ring(4).expect("a ring, as before");
+        assert_eq!(ring.register(RegisterOp::Files, &[fd(&writer)]), Ok(0));
+        drop(writer);
+        let mut update = FilesUpdate { offset: u32::MAX, resv: 0, fds: ring.fd as u64 };
+        assert_eq!(ring.register_mut(RegisterOp::RingFds, &mut update, 1), Ok(1));
+        drop(ring);
+        let flags = IORING_ENTER_REGISTERED_RING;
+        assert_eq!(t.enter(update.offset as i32, 0, 0, flags, 0, 0), Ok(0));
+        assert_eq!(Native.poll(fd(&reader), libc::POLLIN, 30), Ok(0));
+    });
+    assert_eq!(Native.poll(fd(&reader), libc::POLLIN, 5000), Ok(libc::POLLHUP));
 });
 
 // Ring descriptors: a full table, a bad descriptor, a slot that is taken.

@@ -217,6 +217,14 @@ ring_test!(descriptor_limit, |t| {
     assert!(probe(t, 1, Params::default()).is_ok());
 });
 
+// A limit on the size of files (ulimit -f) is none on rings, and no SIGXFSZ comes.
+ring_test!(file_size_limit_is_not_of_rings, |t| {
+    t.ring(1)?;
+    sys::set_soft_limit(libc::RLIMIT_FSIZE, 1 << 16);
+    let mut ring = t.ring(8)?;
+    assert_eq!(ring.run_one(sqe::nop()), 0);
+});
+
 // The CQ ring mapped at its own offset, as fio does, is the same memory as the one at offset 0.
 ring_test!(cq_ring_at_its_own_offset, |t| {
     let mut ring = t.ring(4)?;

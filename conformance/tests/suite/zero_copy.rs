@@ -83,3 +83,73 @@ ring_test!(message, |t| {
     assert_eq!(&back, b"one two");
     assert_eq!(ring.wait().flags, NOTIF);
 });
+
+// A vector, as SEND_VECTORIZED has it.
+ring_test!(vector, |t| {
+    let mut ring = t.ring(8)?;
+    let (a, mut b) = sys::tcp_pair();
+    let parts = [sqe::iovec(b"one "), sqe::iovec(b"two")];
+    let send = raw(Op::SendZc, fd(&a), address(&parts), 2, 0).ioprio(IORING_SEND_VECTORIZED);
+    ring.start(&[send]);
+    assert_eq!(ring.wait(), Cqe { user_data: 0, res: 7, flags: MORE });
+    let mut back = [0; 7];
+    b.read_exact(&mut back).expect("read");
+    assert_eq!(&back, b"one two");
+    assert_eq!(ring.wait().flags, NOTIF);
+});
+
+// Every part of a fixed message must lie in the registered buffer; a refusal is notified too. A
+// send's vector cannot be fixed.
+ring_test!(fixed_vectors, |t| {
+    let mut ring = t.ring(8)?;
+    let page = Mapping::anonymous(8192);
+    page.fill(b'x');
+    let iovec = Iovec { base: page.at(0), len: 4096 };
+    assert_eq!(ring.register(RegisterOp::Buffers, &[iovec]), Ok(0));
+    let (a, mut b) = sys::tcp_pair();
+    let parts = [Iovec { base: page.at(0), len: 3 }, Iovec { base: page.at(64), len: 5 }];
+    let msg = Msghdr { iov: address(&parts), iovlen: 2, ..Msghdr::default() };
+    let fixed = IORING_RECVSEND_FIXED_BUF;
+    let send = raw(Op::SendmsgZc, fd(&a), address(&msg), 1, 0).ioprio(fixed);
+    ring.start(&[send]);
+    assert_eq!(ring.wait().res, 8);
+    b.read_exact(&mut [0; 8]).expect("read");
+    assert_eq!(ring.wait().flags, NOTIF);
+    let outside = [Iovec { base: page.at(4090), len: 8 }];
+    let msg = Msghdr { iov: address(&outside), iovlen: 1, ..Msghdr::default() };
+    let vector = fixed | IORING_SEND_VECTORIZED;
+    for (entry, error) in [
+        (raw(Op::SendmsgZc, fd(&a), address(&msg), 1, 0).ioprio(fixed), EFAULT),
+        (raw(Op::SendZc, fd(&a), page.at(4090), 8, 0).ioprio(fixed), EFAULT),
+        (Sqe { buf_index: 1, ..send }, EFAULT),
+        (raw(Op::SendZc, fd(&a), address(&parts), 2, 0).ioprio(vector), EINVAL),
+    ] {
+        ring.start(&[entry]);
+        let got: Vec<_> = ring.wait_n(2).iter().map(|cqe| (cqe.res, cqe.flags)).collect();
+        assert_eq!(got, [(error, MORE), (0, NOTIF)]);
+    }
+});
+
+// Sockets that cannot do it refuse, and that is notified; so is a member of a broken chain.
+ring_test!(refusals, |t| {
+    let mut ring = t.ring(8)?;
+    let (a, _b) = sys::stream_pair();
+    ring.start(&[send_zc(fd(&a), b"1")]);
+    let got: Vec<_> = ring.wait_n(2).iter().map(|cqe| (cqe.res, cqe.flags)).collect();
+    assert_eq!(got, [(EOPNOTSUPP, MORE), (0, NOTIF)]);
+    let (a, _b) = sys::tcp_pair();
+    ring.start(&[sqe::nop_result(-1).data(1).link(), send_zc(fd(&a), b"1").data(2)]);
+    let mut got: Vec<_> =
+        ring.wait_n(3).iter().map(|cqe| (cqe.user_data, cqe.res, cqe.flags)).collect();
+    got.sort_unstable();
+    assert_eq!(got, [(1, -1, 0), (2, ECANCELED, 0), (2, 0, NOTIF)]);
+});
+
+// Zero-copy receive into a queue of a device: there is none.
+ring_test!(receive_needs_a_device, |t| {
+    let mut ring = t.ring(8)?;
+    let (a, _b) = sys::tcp_pair();
+    assert_eq!(ring.run_one(raw(Op::RecvZc, fd(&a), 0, 0, 0)), EINVAL);
+    let multishot = raw(Op::RecvZc, fd(&a), 0, 0, 0).ioprio(IORING_RECV_MULTISHOT);
+    assert_eq!(ring.run_one(multishot), EINVAL);
+});

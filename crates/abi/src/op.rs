@@ -99,6 +99,11 @@ opcodes! {
 }
 
 impl Op {
+    /// Whether an opcode's entries are of 128 bytes.
+    pub const fn is_wide(code: u8) -> bool {
+        code == Op::Nop128 as u8 || code == Op::UringCmd128 as u8
+    }
+
     /// How many opcodes there are.
     pub const COUNT: usize = Self::ALL.len();
 

@@ -91,6 +91,122 @@ macro_rules! structs {
 }
 
 structs! {
+    /// `struct futex_waitv`: one word of a wait on several.
+    FutexWaitv = 24 {
+        /// The value it must have.
+        value: u64,
+        /// Its address.
+        addr: u64,
+        /// `FUTEX2_*`.
+        flags: u32,
+        /// Zero.
+        reserved: u32,
+    }
+    /// `struct io_uring_clone_buffers`.
+    CloneBuffers = 32 {
+        /// The ring to clone from.
+        src_fd: u32,
+        /// `IORING_REGISTER_SRC_REGISTERED` and `IORING_REGISTER_DST_REPLACE`.
+        flags: u32,
+        /// First slot to clone.
+        src_off: u32,
+        /// Where it goes.
+        dst_off: u32,
+        /// How many slots, 0 for all.
+        nr: u32,
+        /// Zero.
+        pad: [u32; 3],
+    }
+    /// `struct io_uring_napi`.
+    Napi = 16 {
+        /// How long to poll, microseconds.
+        busy_poll_to: u32,
+        /// Whether to prefer polling to interrupts.
+        prefer_busy_poll: u8,
+        /// `IO_URING_NAPI_*`, what to do.
+        opcode: u8,
+        /// Zero.
+        pad: [u8; 2],
+        /// Strategy, or a NAPI id.
+        op_param: u32,
+        /// Zero.
+        resv: u32,
+    }
+    /// `struct io_uring_mem_region_reg`.
+    MemRegionReg = 32 {
+        /// Address of the [`RegionDesc`].
+        region_uptr: u64,
+        /// `IORING_MEM_REGION_REG_WAIT_ARG`.
+        flags: u64,
+        /// Zero.
+        resv: [u64; 2],
+    }
+    /// `struct io_uring_region_desc`.
+    RegionDesc = 64 {
+        /// Address of the memory, if it is the program's.
+        user_addr: u64,
+        /// Its length, bytes.
+        size: u64,
+        /// `IORING_MEM_REGION_TYPE_USER`.
+        flags: u32,
+        /// Zero.
+        id: u32,
+        /// Where to map it, if it is not the program's.
+        mmap_offset: u64,
+        /// Zero.
+        resv: [u64; 4],
+    }
+    /// `struct io_uring_reg_wait`: the argument of a wait, in a registered region.
+    RegWait = 64 {
+        /// How long to wait.
+        ts: crate::Timespec,
+        /// For how long to wait for the full count, microseconds.
+        min_wait_usec: u32,
+        /// `IORING_REG_WAIT_TS`.
+        flags: u32,
+        /// Address of a signal mask.
+        sigmask: u64,
+        /// Its size, bytes.
+        sigmask_sz: u32,
+        /// Zero.
+        pad: [u32; 3],
+        /// Zero.
+        pad2: [u64; 2],
+    }
+    /// `struct io_uring_query_hdr`: one question of a list.
+    QueryHeader = 40 {
+        /// Address of the next question, 0 for none.
+        next_entry: u64,
+        /// Address of the answer.
+        query_data: u64,
+        /// `IO_URING_QUERY_*`.
+        query_op: u32,
+        /// Room for the answer, and what was filled, bytes.
+        size: u32,
+        /// Zero, or minus an errno.
+        result: i32,
+        /// Zero.
+        resv: [u32; 3],
+    }
+    /// `struct io_uring_query_opcode`.
+    QueryOpcode = 48 {
+        /// How many operations.
+        nr_request_opcodes: u32,
+        /// How many registrations.
+        nr_register_opcodes: u32,
+        /// Features of setup.
+        feature_flags: u64,
+        /// Flags of setup.
+        ring_setup_flags: u64,
+        /// Flags of enter.
+        enter_flags: u64,
+        /// Flags of entries.
+        sqe_flags: u64,
+        /// How many kinds of questions.
+        nr_query_opcodes: u32,
+        /// Zero.
+        pad: u32,
+    }
     /// `struct io_uring_files_update`, also of `rsrc_update`.
     FilesUpdate = 16 {
         /// First slot.
@@ -309,3 +425,12 @@ pub const IORING_RESTRICTION_SQE_FLAGS_REQUIRED: u16 = 3;
 pub const IOU_PBUF_RING_MMAP: u16 = 1;
 /// Buffers are consumed bit by bit.
 pub const IOU_PBUF_RING_INC: u16 = 2;
+
+/// Clone: the source is an index of the registered rings.
+pub const IORING_REGISTER_SRC_REGISTERED: u32 = 1;
+/// Clone: what the slots hold is replaced.
+pub const IORING_REGISTER_DST_REPLACE: u32 = 2;
+/// A region whose memory is the program's.
+pub const IORING_MEM_REGION_TYPE_USER: u32 = 1;
+/// A region that holds the arguments of waits.
+pub const IORING_MEM_REGION_REG_WAIT_ARG: u64 = 1;

@@ -1,11 +1,13 @@
 //! Choosing the next step: the most to be learnt for its cost.
 //!
-//! The measure is the mutual information between the guilty commit and whether the runs stay
-//! silent, in bits per unit of cost. In frugal mode a step is a single run. In clock mode it is a
-//! round: its runs go to one revision or are shared between two, whichever pays.
+//! The measure is the mutual information between what is not known and whether the runs stay silent,
+//! in bits per unit of cost. In frugal mode a step is a single run, and what is not known is the
+//! guilty commit and the rate together: a rate known sooner makes the silent runs at the end count
+//! for more. In clock mode a step is a round, which says little about the rate, and only the guilty
+//! commit counts; its runs go to one revision or are shared between two, whichever pays.
 
 use crate::history::Node;
-use crate::rates::{Fired, silent_own, silent_with, silent_without};
+use crate::rates::{Fired, bits_at_rate, silent_own, silent_with, silent_without};
 use crate::search::{Mode, NEGLIGIBLE, Search, Sense};
 
 /// Runs of one revision, as part of a step.
@@ -78,20 +80,20 @@ fn live(search: &Search, runs: u32) -> Vec<Live> {
         .collect()
 }
 
-/// The most suspects weighed for one step; beyond that every n-th will do, for neighbours in a long
-/// row teach almost the same.
-const WEIGHED: usize = 256;
+/// About how many suspects are weighed for one step, shared out by belief; every n-th of a class
+/// will do, for neighbours in a long row teach almost the same.
+const WEIGHED: f64 = 256.0;
+/// Of a small class as many as this: it is a part of history that is nearly settled.
+const FEWEST: usize = 8;
 
 /// The revisions worth testing: suspects that are still suspected, and what is built already.
 fn candidates(search: &Search, live: &[Live]) -> Vec<Node> {
     let mut all: Vec<Node> = search.units.iter().map(|unit| unit.nodes[0]).collect();
-    let suspects: usize = live.iter().map(|class| search.classes[class.at].size).sum();
-    let stride = suspects.div_ceil(WEIGHED).max(1);
     for class in live {
         let it = &search.classes[class.at];
-        // A small class is a part of history that is nearly settled; none of it is left out.
-        let stride = if it.size <= WEIGHED / 16 { 1 } else { stride };
-        let some = it.members.iter().step_by(stride);
+        let share = (class.weight * WEIGHED).ceil() as usize;
+        let stride = it.size.div_ceil(share.max(FEWEST)).max(1);
+        let some = it.members.iter().skip(stride / 2).step_by(stride);
         all.extend(some.filter(|node| !search.is_built(*node)));
     }
     all.retain(|node| !search.skipped.contains(node));
@@ -112,8 +114,13 @@ fn bug_mass(search: &Search, class: &Live, node: Node) -> f64 {
 /// The single revision with the most information per cost, and its value.
 fn best(search: &Search, runs: u32, cost: impl Fn(Node) -> f64) -> Option<(Node, f64)> {
     let live = live(search, runs);
+    let one_run = search.config.mode == Mode::Frugal && runs == 1;
+    let with_bug = |class: &Live| match one_run {
+        true => bits_at_rate(search.classes[class.at].bug),
+        false => entropy(class.bug),
+    };
     let bits: Vec<(f64, f64)> =
-        live.iter().map(|class| (entropy(class.bug), entropy(class.sound))).collect();
+        live.iter().map(|class| (with_bug(class), entropy(class.sound))).collect();
     let mut found: Option<(Node, f64)> = None;
     for node in candidates(search, &live) {
         let (mut silent, mut doubt) = (0.0, 0.0);

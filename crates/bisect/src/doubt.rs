@@ -6,7 +6,7 @@
 
 use crate::choose::Probe;
 use crate::history::Node;
-use crate::rates::{DIFFERING, Fired, at_any_rate, ln_noise, runs_to_rule_out};
+use crate::rates::{DIFFERING, Fired, differing, ln_at_any_rate, ln_noise, runs_to_rule_out};
 use crate::search::{Class, Mode, Search, Sense};
 
 /// A rate that changes along the history.
@@ -27,9 +27,19 @@ impl Search {
             return Drift { probability: 0.0, beyond: 0.0 };
         };
         let odds: f64 = self.beyond(guilty).map(|(_, odds)| odds).sum();
-        let probability = guilty.differing.max(DIFFERING);
+        let probability = self.differing(guilty).max(DIFFERING);
         let beyond = probability * odds / (1.0 - probability + probability * odds).max(1e-300);
         Drift { probability, beyond }
+    }
+
+    /// The probability that the rate differs between the builds that have the bug if it came in
+    /// with one of `guilty`.
+    fn differing(&self, guilty: &Class) -> f64 {
+        let with = self.units.iter().enumerate().filter(|(at, _)| guilty.bug_in[*at]);
+        let mut with: Vec<(Node, Fired)> =
+            with.map(|(_, unit)| (unit.nodes[0], unit.tally.fired())).collect();
+        with.sort_unstable_by_key(|(node, _)| *node);
+        differing(&with.iter().map(|(_, fired)| *fired).collect::<Vec<_>>())
     }
 
     /// For each class that might be guilty instead if the rate fell at `guilty`, the odds of that.
@@ -53,8 +63,12 @@ impl Search {
                     _ => {}
                 }
             }
-            let sound = (ln_noise(class.noise, noise) - ln_noise(guilty.noise, noise)).exp();
-            Some((class, class.size as f64 / suspects * at_any_rate(between) * sound))
+            // Many failures beside the suspect make odds that no float holds; beyond this they all
+            // mean the same.
+            const CERTAIN: f64 = 200.0;
+            let sound = ln_noise(class.noise, noise) - ln_noise(guilty.noise, noise);
+            let odds = (ln_at_any_rate(between) + sound).min(CERTAIN).exp();
+            Some((class, class.size as f64 / suspects * odds))
         })
     }
 

@@ -2,7 +2,8 @@
 
 use crate::choose::{Probe, choose};
 use crate::history::Node;
-use crate::search::{Mode, Search, Sense};
+use crate::rates::DIFFERING;
+use crate::search::{Mode, Search, Sense, TITLED};
 
 /// What to do next. The simulator and the command both do exactly what this says.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,16 +128,17 @@ impl Search {
             return Some(Step::Done(End::NeverFails));
         }
         let sound = self.tally(self.sound_end());
+        // Where runs are what counts, the sound end waits until testing it teaches most.
         let enough = match self.config.mode {
             Mode::Clock => self.config.batch,
-            Mode::Frugal => 2,
+            Mode::Frugal => 0,
         };
         let left = enough.saturating_sub(sound.runs());
         (left > 0).then(|| Step::Test(vec![Probe { node: self.sound_end(), runs: left }]))
     }
 
     /// What must be tested again before `culprit` is named: itself and its parents must each have
-    /// shown their side in two separate rounds.
+    /// been tested in two separate rounds and shown their side.
     fn proof(&self, culprit: Node) -> Vec<Probe> {
         let parents = self.history.parents(culprit).iter().copied();
         let introduced = self.config.sense == Sense::Introduced;
@@ -148,20 +150,34 @@ impl Search {
         if self.config.mode == Mode::Frugal {
             return lacking.into_iter().take(1).map(|node| Probe { node, runs: 1 }).collect();
         }
-        let share = |at: usize| {
-            let (batch, among) = (self.config.batch as usize, lacking.len());
-            u32::try_from(batch / among + usize::from(at < batch % among)).unwrap_or(1).max(1)
-        };
-        lacking.iter().enumerate().map(|(at, &node)| Probe { node, runs: share(at) }).collect()
+        // One failure shows the culprit's side; its parents' takes all the silence there can be.
+        let weight = |node: Node| if node == culprit && lacking.len() > 1 { 1 } else { 2 };
+        let all: u32 = lacking.iter().map(|&node| weight(node)).sum();
+        let share = |node: Node| (self.config.batch * weight(node)).div_ceil(all.max(1));
+        let mut left = self.config.batch.max(u32::try_from(lacking.len()).unwrap_or(u32::MAX));
+        let mut probes = Vec::new();
+        for (at, &node) in lacking.iter().enumerate() {
+            let others = u32::try_from(lacking.len() - at - 1).unwrap_or(u32::MAX);
+            let runs = if others == 0 { left } else { share(node).min(left - others) };
+            left -= runs;
+            probes.push(Probe { node, runs });
+        }
+        probes
     }
 
     fn shown(&self, node: Node, fails: bool) -> bool {
         self.unit_of[node].is_some_and(|unit| {
             let unit = &self.units[unit];
-            // A rate that looks high is soon checked at the culprit itself, where it matters.
-            let runs = if self.rate() > 0.45 { SILENT } else { 0 };
+            // Where a rate looks high, or as if it changed, it is checked at the culprit itself,
+            // where it matters.
+            let doubted = self.rate() > 0.45 || self.drift().probability > 3.0 * DIFFERING;
+            let runs = if doubted { SILENT } else { 0 };
             if fails {
-                unit.rounds_hit >= 2 && unit.tally.ok + unit.tally.hit >= runs
+                // Where titles cannot be told apart, one failure may be another's.
+                let fired = if self.config.noise > TITLED { 2 } else { 1 };
+                unit.rounds >= 2
+                    && unit.rounds_hit >= fired
+                    && unit.tally.ok + unit.tally.hit >= runs
             } else {
                 unit.rounds >= 2 && unit.tally.ok >= SILENT
             }

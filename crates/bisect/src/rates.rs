@@ -16,9 +16,15 @@ pub(crate) struct Fired {
     pub(crate) ok: u32,
 }
 
-/// The belief in a rate before any run, Beta(`FIRES`, `STAYS`): Jeffreys' prior weighted by the
-/// rate, for a failure that fires often is the likelier to have been met and kept.
-const FIRES: f64 = 1.5;
+impl Fired {
+    fn with(self, more: Fired) -> Fired {
+        Fired { hit: self.hit + more.hit, ok: self.ok + more.ok }
+    }
+}
+
+/// The belief in a rate before any run, Beta(`FIRES`, `STAYS`): Jeffreys' prior, but for the pole at
+/// a rate of nothing, for such a failure would not have been met and kept.
+const FIRES: f64 = 1.0;
 const STAYS: f64 = 0.5;
 
 /// Where it can, its rate is Beta(1, this): 5% on average.
@@ -43,6 +49,15 @@ pub(crate) fn silent_with(seen: Fired, runs: u32) -> f64 {
 /// The expected rate after these runs.
 pub(crate) fn rate(seen: Fired) -> f64 {
     (FIRES + f64::from(seen.hit)) / (FIRES + STAYS + f64::from(seen.hit + seen.ok))
+}
+
+/// The doubt about a run that would be left if the rate were known, in bits: the expected entropy
+/// of a coin whose rate has the belief that these runs leave.
+pub(crate) fn bits_at_rate(seen: Fired) -> f64 {
+    let (a, b) = (FIRES + f64::from(seen.hit), STAYS + f64::from(seen.ok));
+    let all = digamma(a + b + 1.0);
+    let nats = a * (all - digamma(a + 1.0)) + b * (all - digamma(b + 1.0));
+    nats / (a + b) / std::f64::consts::LN_2
 }
 
 fn silent(fires: f64, stays: f64, runs: u32) -> f64 {
@@ -72,17 +87,19 @@ fn ln_noisy(runs: Fired) -> f64 {
         - ln_rising(1.0 + NOISE_BETA, runs.hit + runs.ok)
 }
 
-/// The probability of these runs, in this order, at a rate that may be anything down to
-/// [`RARE`], each order of magnitude alike.
-pub(crate) fn at_any_rate(runs: Fired) -> f64 {
+/// Logarithm of the probability of these runs, in this order, at a rate that may be anything down
+/// to [`RARE`], each order of magnitude alike.
+pub(crate) fn ln_at_any_rate(runs: Fired) -> f64 {
     let point = |i: u32| RARE.powf(1.0 - (f64::from(i) + 0.5) / f64::from(POINTS));
-    let one = |p: f64| p.powf(f64::from(runs.hit)) * (1.0 - p).powf(f64::from(runs.ok));
-    (0..POINTS).map(|i| one(point(i))).sum::<f64>() / f64::from(POINTS)
+    let one = |p: f64| f64::from(runs.hit) * p.ln() + f64::from(runs.ok) * (-p).ln_1p();
+    let most = (0..POINTS).map(|i| one(point(i))).fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = (0..POINTS).map(|i| (one(point(i)) - most).exp()).sum();
+    most + (sum / f64::from(POINTS)).ln()
 }
 
-/// [`at_any_rate`] of runs that all stay silent.
+/// The probability that so many runs at such a rate all stay silent.
 pub(crate) fn silent_at_any_rate(runs: u32) -> f64 {
-    at_any_rate(Fired { hit: 0, ok: runs })
+    ln_at_any_rate(Fired { hit: 0, ok: runs }).exp()
 }
 
 /// How many silent runs make [`silent_at_any_rate`] no more than `chance`.
@@ -95,8 +112,9 @@ pub(crate) fn runs_to_rule_out(chance: f64) -> u32 {
     low
 }
 
-/// The weight, before any run, that each build has a rate of its own.
-pub(crate) const DIFFERING: f64 = 0.003;
+/// The weight, before any run, that each build has a rate of its own; and again, that one rate gives
+/// way to another. More of it would cost every search of a steady failure some runs.
+pub(crate) const DIFFERING: f64 = 0.001;
 
 /// Logarithm of the probability of runs on revisions with the bug, and the part of it that is due
 /// to rates that differ; `own` is the sum of [`ln_own`] over the builds.
@@ -113,16 +131,22 @@ pub(crate) fn silent_own(seen: Fired, runs: u32) -> f64 {
     silent(0.5 + f64::from(seen.hit), 0.5 + f64::from(seen.ok), runs)
 }
 
-/// The probability that rates differ between these builds, all of which have the bug.
+/// The probability that rates differ between these builds, all of which have the bug, in the order
+/// of history: each has a rate of its own, or one rate gave way to another somewhere between.
 pub(crate) fn differing(builds: &[Fired]) -> f64 {
-    let mut all = Fired::default();
-    let mut own = 0.0;
-    for build in builds {
-        own += ln_own(*build);
-        all.hit += build.hit;
-        all.ok += build.ok;
+    let all = builds.iter().fold(Fired::default(), |sum, one| sum.with(*one));
+    let own = builds.iter().map(|one| ln_own(*one)).sum();
+    let (_, own) = ln_bug_or_own(all, own);
+    let steps = builds.len().saturating_sub(1) as f64;
+    let mut before = Fired::default();
+    let mut gave_way = 0.0;
+    for one in &builds[..builds.len().saturating_sub(1)] {
+        before = before.with(*one);
+        let after = Fired { hit: all.hit - before.hit, ok: all.ok - before.ok };
+        gave_way += (ln_bug(before) + ln_bug(after) - ln_bug(all)).exp() / steps;
     }
-    ln_bug_or_own(all, own).1
+    let odds = own / (1.0 - own).max(1e-300) + DIFFERING * gave_way;
+    odds / (1.0 + odds)
 }
 
 /// Logarithm of the probability of one build's runs at a rate of its own, by Jeffreys' prior.
@@ -136,6 +160,17 @@ fn ln_rising(a: f64, n: u32) -> f64 {
         return (0..n).map(|i| a + f64::from(i)).product::<f64>().ln();
     }
     ln_gamma(a + f64::from(n)) - ln_gamma(a)
+}
+
+/// The derivative of [`ln_gamma`] for positive arguments, by the same means.
+fn digamma(x: f64) -> f64 {
+    let (mut x, mut shift) = (x, 0.0);
+    while x < 12.0 {
+        shift += 1.0 / x;
+        x += 1.0;
+    }
+    let square = 1.0 / (x * x);
+    x.ln() - 0.5 / x - square * (1.0 / 12.0 - square * (1.0 / 120.0 - square / 252.0)) - shift
 }
 
 /// Logarithm of the gamma function for positive arguments (Stirling's series, shifted to where
@@ -165,6 +200,26 @@ mod tests {
     }
 
     #[test]
+    fn a_known_rate_leaves_the_entropy_of_its_coin() {
+        let euler = 0.577_215_664_901_532_9;
+        assert!((digamma(1.0) + euler).abs() < 1e-11);
+        // Beta(1, 1/2) by hand: a (psi(a+b+1) - psi(a+1)) + b (psi(a+b+1) - psi(b+1)), over a + b.
+        let by_grid: f64 = (0..200_000)
+            .map(|i| {
+                let p = (f64::from(i) + 0.5) / 200_000.0;
+                let density = p.powi(30) * (1.0 - p).powf(69.5);
+                let coin = -p * p.log2() - (1.0 - p) * (1.0 - p).log2();
+                density * coin
+            })
+            .sum::<f64>()
+            / (0..200_000)
+                .map(|i| (f64::from(i) + 0.5) / 200_000.0)
+                .map(|p| p.powi(30) * (1.0 - p).powf(69.5))
+                .sum::<f64>();
+        assert!((bits_at_rate(Fired { hit: 30, ok: 70 }) - by_grid).abs() < 1e-6);
+    }
+
+    #[test]
     fn silence_is_the_ratio_of_likelihoods() {
         let seen = Fired { hit: 5, ok: 9 };
         let more = Fired { ok: 9 + 7, ..seen };
@@ -182,6 +237,16 @@ mod tests {
         assert!(differing(&[of(20, 0), of(10, 0), of(3, 7)]) > 0.9);
         assert!(differing(&[of(6, 14), of(3, 7), of(2, 8), of(4, 6)]) < 0.01);
         assert!(differing(&[of(20, 0), of(10, 0), of(8, 0)]) < 0.01);
+        // Single runs say nothing each, but together they do.
+        let mut singly = vec![of(0, 1); 12];
+        singly.extend([of(1, 0), of(1, 0), of(20, 0)]);
+        assert!(differing(&singly) > 0.9);
+    }
+
+    #[test]
+    fn hundreds_of_runs_keep_a_finite_likelihood() {
+        let ln = ln_at_any_rate(Fired { hit: 700, ok: 900 });
+        assert!(ln.is_finite() && ln < -1000.0, "{ln}");
     }
 
     #[test]

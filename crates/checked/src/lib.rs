@@ -57,6 +57,12 @@ pub struct Inside {
     _timers: Blocked,
 }
 
+/// The calling thread starts anew: what it held and was in when it was unwound is forgotten.
+pub fn fresh_thread() {
+    timers::forget();
+    lockdep::switch(&mut lockdep::Task::new());
+}
+
 /// The calling thread runs a signal handler while this lives.
 pub fn in_handler() -> InContext {
     lockdep::enter(&SIGNAL)
@@ -125,6 +131,7 @@ impl<H: Host> Host for Checked<H> {
 
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<()> {
         let body = move || {
+            fresh_thread();
             // A thread of the engine has all signals blocked.
             let _inside = inside();
             body();
@@ -134,6 +141,10 @@ impl<H: Host> Host for Checked<H> {
 
     fn thread_id(&self) -> u32 {
         self.host.thread_id()
+    }
+
+    fn at_thread_exit(&self, body: Box<dyn FnOnce() + Send>) {
+        self.host.at_thread_exit(body);
     }
 
     fn cpus(&self) -> u32 {

@@ -30,3 +30,9 @@ pub(crate) fn open() {
 pub(crate) fn close() {
     drop(OPEN.with_borrow_mut(Vec::pop));
 }
+
+/// This thread was unwound: what it was in is over, without a word to the validator.
+pub(crate) fn forget() {
+    RUNNING.take().into_iter().for_each(std::mem::forget);
+    OPEN.take().into_iter().for_each(std::mem::forget);
+}

@@ -3,11 +3,11 @@
 use crate::exit::{self, Failure};
 use anyhow::{Context, Result, bail};
 use ringfence_bench::suite::{self, Answer, Mode};
-use ringfence_bench::{Budget, Error, Half, Programs, Site, Size, Workload, report};
+use ringfence_bench::{Half, Programs, Site, Size, Workload, report};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,24 +22,6 @@ pub(crate) struct Plan {
     pub(crate) directory: PathBuf,
     /// The C programs, instead of our own.
     pub(crate) c: bool,
-}
-
-/// Measures in this process; the answer as JSON.
-///
-/// # Errors
-/// What failed; that this machine cannot do it is an answer.
-pub(crate) fn measure(
-    workload: &Workload,
-    half: Half,
-    site: &Path,
-    seconds: f64,
-) -> Result<String> {
-    let answer = match ringfence_bench::measure(workload, half, site, Budget::seconds(seconds)) {
-        Ok(sample) => Answer::Measured(sample),
-        Err(Error::Unavailable(why)) => Answer::Unavailable(why),
-        Err(error) => return Err(error).context(workload.name),
-    };
-    Ok(serde_json::to_string(&answer)?)
 }
 
 /// Runs the comparison, printing the table as it grows if `table`; returns the report.
@@ -61,7 +43,14 @@ pub(crate) fn run(plan: &Plan, table: bool) -> Result<Value> {
     }
     let site = Site::prepare(&plan.directory, &needs, size)
         .with_context(|| plan.directory.display().to_string())?;
-    let bench = Bench { plan, programs, site, interrupted, binary: std::env::current_exe()? };
+    let bench = Bench {
+        plan,
+        programs,
+        site,
+        interrupted,
+        binary: std::env::current_exe()?,
+        program: crate::beside::program("ringfence-bench")?,
+    };
     let machine = bench.machine();
     if table {
         say(&format!("{}\n\n{}", line(&machine), report::head()))?;
@@ -97,6 +86,8 @@ struct Bench<'a> {
     site: Site,
     interrupted: Arc<AtomicBool>,
     binary: PathBuf,
+    /// What measures.
+    program: PathBuf,
 }
 
 impl Bench<'_> {
@@ -134,12 +125,9 @@ impl Bench<'_> {
             self.programs.as_ref().and_then(|programs| programs.command(workload, site, seconds));
         in_c.unwrap_or_else(|| {
             let half = if mode.half() == Half::Ring { "ring" } else { "plain" };
-            let mut arguments: Vec<OsString> = Vec::new();
-            arguments
-                .extend(["bench", "--measure", half, "--workload", workload.name].map(Into::into));
-            arguments.extend(["--seconds".into(), seconds.to_string().into()]);
-            arguments.extend(["--site".into(), site.into()]);
-            (self.binary.clone(), arguments)
+            let arguments: [OsString; 4] =
+                [half.into(), workload.name.into(), seconds.to_string().into(), site.into()];
+            (self.program.clone(), arguments.into())
         })
     }
 

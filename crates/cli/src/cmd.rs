@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod man;
 mod ops;
+mod replay;
 mod report;
 mod run;
 
@@ -45,6 +46,7 @@ const COMMANDS: &[Row] = &[
     row!(report),
     row!(bisect),
     row!(backport),
+    row!(replay),
     // Shells and manuals.
     row!(completions),
     row!(man),

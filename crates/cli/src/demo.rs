@@ -7,12 +7,9 @@ use anyhow::{Context, Result, bail};
 use ringfence_refusal::{Answer, refuse_io_uring};
 use serde_json::{Map, Value};
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 const PROGRAM: &str = "ringfence-demo";
-/// Where the program may stand, from the directory of this binary.
-const PLACES: &[&str] = &[".", "../libexec/ringfence"];
 /// Bytes to copy: no multiple of a page, so that the last block is a short one.
 const LENGTH: usize = 16 * 1024 * 1024 + 4321;
 
@@ -38,7 +35,7 @@ pub(crate) fn show() -> Result<Shown> {
     let [source, copy, stats] = ["source", "copy", "stats"].map(|name| directory.path().join(name));
     let content = noise(LENGTH);
     std::fs::File::create(&source)?.write_all(&content)?;
-    let program = program()?;
+    let program = crate::beside::program(PROGRAM)?;
     let refusal = refused(Command::new(&program).arg(&source).arg(&copy))?;
 
     let mut command = Command::new(std::env::current_exe()?);
@@ -88,15 +85,6 @@ fn in_refusal(command: &mut Command) -> Result<Output> {
             command.output().with_context(|| command.get_program().display().to_string())
         });
         run.join().expect("the thread does not panic")
-    })
-}
-
-fn program() -> Result<PathBuf> {
-    let binary = std::env::current_exe().context("cannot tell where this binary stands")?;
-    let directory = binary.parent().unwrap_or(Path::new("/"));
-    let found = PLACES.iter().map(|place| directory.join(place).join(PROGRAM));
-    found.into_iter().find(|path| path.exists()).with_context(|| {
-        format!("{PROGRAM} is not beside this binary; build it with `cargo build --release`")
     })
 }
 

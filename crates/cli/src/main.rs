@@ -5,6 +5,7 @@
 //! lives here: `ringfence run` only prepares the environment and becomes the program.
 
 mod bench;
+mod beside;
 mod cmd;
 mod demo;
 mod exit;

@@ -1,5 +1,6 @@
 //! `ringfence bench` as a user sees it, with inputs too small to measure anything.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 fn bench(arguments: &[&str]) -> Output {
@@ -8,8 +9,22 @@ fn bench(arguments: &[&str]) -> Output {
     command.env_remove("LD_PRELOAD").output().unwrap()
 }
 
+/// Cargo builds no program of another package for tests, so it is asked to.
+fn build_what_measures() {
+    let directory = Path::new(env!("CARGO_BIN_EXE_ringfence")).parent().unwrap();
+    let profile = match directory.file_name().unwrap().to_str().unwrap() {
+        "debug" => "dev",
+        other => other,
+    };
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--package=ringfence-bench", "--bin=ringfence-bench"]);
+    cargo.args(["--profile", profile, "--target-dir"]).arg(directory.parent().unwrap());
+    assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
+}
+
 #[test]
 fn the_report_has_a_time_or_a_reason_for_every_mode() {
+    build_what_measures();
     // A library that does nothing: the kernel serves what ringfence should, and that is noticed.
     let directory = tempfile::tempdir().unwrap();
     let library = directory.path().join("libringfence.so");

@@ -56,7 +56,8 @@ fn refusal(command: &mut Command, code: i32) -> String {
 fn the_program_gets_the_preload_every_setting_and_nothing_is_said() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = ringfence_run(directory.path());
-    command.args(["--backend=user", "--tier=patch", "--log=debug", "--stats", "--", "env"]);
+    command.args(["--backend=user", "--aio=user", "--tier=patch", "--log=debug", "--stats"]);
+    command.args(["--request-memory=64K", "--workers=2,3", "--", "env"]);
     let Output { status, stdout, stderr } = command.output().unwrap();
     assert!(status.success());
     assert_eq!(String::from_utf8(stderr).unwrap(), "");
@@ -65,9 +66,12 @@ fn the_program_gets_the_preload_every_setting_and_nothing_is_said() {
     let expected = [
         format!("LD_PRELOAD={}", library.display()),
         "RINGFENCE_BACKEND=user".to_owned(),
+        "RINGFENCE_AIO=user".to_owned(),
         "RINGFENCE_TIER=patch".to_owned(),
         "RINGFENCE_LOG=debug".to_owned(),
         "RINGFENCE_STATS=1".to_owned(),
+        "RINGFENCE_REQUEST_MEMORY=64K".to_owned(),
+        "RINGFENCE_WORKERS=2,3".to_owned(),
     ];
     for line in expected {
         assert!(stdout.lines().any(|found| found == line), "{line} is not in\n{stdout}");
@@ -83,6 +87,12 @@ fn an_environment_variable_stands_for_an_option() {
     let mut command = ringfence_run(directory.path());
     command.env("RINGFENCE_TIER", "telepathy").args(["--", "true"]);
     assert!(refusal(&mut command, 125).contains("telepathy"));
+    let mut command = ringfence_run(directory.path());
+    command.args(["--request-memory=lots", "--", "true"]);
+    assert!(refusal(&mut command, 125).contains("a number of bytes"));
+    let mut command = ringfence_run(directory.path());
+    command.env("RINGFENCE_WORKERS", "a few").args(["--", "true"]);
+    assert!(refusal(&mut command, 125).contains("bounded and unbounded"));
 }
 
 #[test]

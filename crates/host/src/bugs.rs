@@ -1,4 +1,4 @@
-//! The historic bugs of io_uring and AIO that the engine can be given, to be found again.
+//! The historic bugs of io_uring that the engine can be given, to be found again.
 //!
 //! They are constants of the host's type, not a cargo feature: features of one build unify, and the
 //! shipped library would carry them. On [`crate::Os`] all are false, and so the code behind them is
@@ -18,8 +18,6 @@ pub struct Bugs {
     pub link_timeout_double_put: bool,
     /// Seed 003: a worker that frees a request reads and clears its link without a lock.
     pub link_chain_race: bool,
-    /// Seed 004: a look-up takes a reference on a context that is dead already.
-    pub context_revival: bool,
 }
 
 impl Bugs {
@@ -29,19 +27,13 @@ impl Bugs {
         timer_inversion: false,
         link_timeout_double_put: false,
         link_chain_race: false,
-        context_revival: false,
     };
 }
 
 /// What is shipped has none.
 const _: () = {
-    let Bugs {
-        overflow_recursion,
-        timer_inversion,
-        link_timeout_double_put,
-        link_chain_race,
-        context_revival,
-    } = <crate::Os as crate::Host>::BUGS;
+    let Bugs { overflow_recursion, timer_inversion, link_timeout_double_put, link_chain_race } =
+        <crate::Os as crate::Host>::BUGS;
     assert!(!overflow_recursion && !timer_inversion && !link_timeout_double_put);
-    assert!(!link_chain_race && !context_revival);
+    assert!(!link_chain_race);
 };

@@ -20,11 +20,13 @@
 pub mod bugs;
 pub mod calls;
 pub mod fault;
+pub mod kernel_aio;
 mod os;
 pub mod plain;
 pub mod shm;
 pub mod signal;
 pub mod sync;
+pub mod watch;
 
 pub use os::Os;
 use ringfence_abi::Result;
@@ -156,6 +158,12 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// The id of the calling thread.
     fn thread_id(&self) -> u32;
 
+    /// Runs `body` when the calling thread ends by itself or by `pthread_exit`. A host that is not
+    /// told of that drops it, as this one does by default.
+    fn at_thread_exit(&self, body: Box<dyn FnOnce() + Send>) {
+        drop(body);
+    }
+
     /// How many CPUs are online.
     fn cpus(&self) -> u32;
 
@@ -170,6 +178,12 @@ pub trait Host: Clone + Send + Sync + 'static {
 
     /// A descriptor that is readable when [`Host::released`] has something to tell, if there is one.
     fn release_fd(&self) -> Option<i32>;
+
+    /// Whether the kernel's own asynchronous I/O may be tried; it may still be refused. May take a
+    /// while at its first call.
+    fn allows_kernel_aio(&self) -> bool {
+        false
+    }
 
     /// Descriptors the host keeps open for itself.
     fn private_fds(&self) -> Vec<i32>;

@@ -20,13 +20,19 @@ unsafe impl Send for Shm {}
 unsafe impl Sync for Shm {}
 
 impl Shm {
-    /// Maps `len` bytes of a descriptor at `offset`.
-    pub fn map(fd: i32, offset: u64, len: usize) -> Option<Shm> {
-        let (prot, flags) =
-            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_POPULATE);
-        let args = [0, len as u64, prot as u64, flags as u64, fd as u64, offset];
+    /// Maps `room` bytes of a descriptor at `offset`, of which the first `len` are wanted soon.
+    pub fn map(fd: i32, offset: u64, len: usize, room: usize) -> Option<Shm> {
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
+        let populate = if room > len { 0 } else { libc::MAP_POPULATE };
+        let flags = libc::MAP_SHARED | populate;
+        let args = [0, room as u64, prot as u64, flags as u64, fd as u64, offset];
         let base = crate::os::syscall(libc::SYS_mmap, args).ok()?;
-        Some(Shm { base: base as *mut u8, len, ours: true })
+        if populate == 0 {
+            // Where the advice is unknown the pages come when they are touched.
+            let advice = libc::MADV_POPULATE_WRITE as u64;
+            let _ = crate::os::syscall(libc::SYS_madvise, [base, len as u64, advice, 0, 0, 0]);
+        }
+        Some(Shm { base: base as *mut u8, len: room, ours: true })
     }
 
     /// New memory of `len` bytes, zeroed and at an address of the program's, which it may unmap or
@@ -49,9 +55,18 @@ impl Shm {
         }
     }
 
-    /// Memory of the program's, which must stay mapped for as long as the ring lives; that is the
-    /// contract of `IORING_SETUP_NO_MMAP` and of provided-buffer rings.
+    /// Memory of the program's, as of `IORING_SETUP_NO_MMAP` and of provided-buffer rings.
+    ///
+    /// The kernel keeps such memory for as long as it needs it. Shared memory is kept here too, by
+    /// a mapping of our own; private memory is gone when the
+    /// program unmaps it. Entries read as zeroes then and are written nowhere. Ring words are not
+    /// covered: they are the program's to keep while the ring lives.
     pub fn of_program(addr: u64, len: usize) -> Shm {
+        // Memory that is shared can be had a second time, and is ours to keep then.
+        let again = [addr, 0, len as u64, libc::MREMAP_MAYMOVE as u64, 0, 0];
+        if let Ok(base) = crate::os::syscall(libc::SYS_mremap, again) {
+            return Shm { base: base as *mut u8, len, ours: true };
+        }
         Shm { base: addr as *mut u8, len, ours: false }
     }
 
@@ -110,18 +125,33 @@ impl Shm {
         self.word(offset).fetch_and(!bits, Ordering::SeqCst);
     }
 
-    /// Loads a 16-bit word, as the tail of a provided-buffer ring is.
-    pub fn load16(&self, offset: usize, order: Ordering) -> u16 {
+    /// Loads a 16-bit word, as the tail of a provided-buffer ring is; `None` if it is no longer
+    /// there.
+    pub fn load16(&self, offset: usize, order: Ordering) -> Option<u16> {
         let at = self.at(offset, 2);
         assert!(at as usize & 1 == 0, "ring word out of alignment");
+        if !self.ours {
+            // A copy of eight aligned bytes is one load, and on this machine loads keep their order.
+            let mut word = 0u64;
+            let aligned = at as u64 & !7;
+            crate::fault::copy_in(aligned, crate::plain::bytes_mut(&mut word)).ok()?;
+            return Some((word >> ((at as u64 - aligned) * 8)) as u16);
+        }
         // SAFETY: in bounds and aligned; concurrent access by the program is atomic by its ABI.
-        unsafe { AtomicU16::from_ptr(at.cast()) }.load(order)
+        Some(unsafe { AtomicU16::from_ptr(at.cast()) }.load(order))
     }
 
     /// Copies an entry out; the program may be changing it, so the value is whatever was there.
     #[inline]
     pub fn read<T: Plain>(&self, offset: usize) -> T {
         let at = self.at(offset, size_of::<T>());
+        if !self.ours {
+            let mut value = T::default();
+            return match crate::fault::copy_in(at as u64, crate::plain::bytes_mut(&mut value)) {
+                Ok(()) => value,
+                Err(_) => T::default(),
+            };
+        }
         // SAFETY: in bounds; T is valid for every bit pattern; volatile, so it is read once.
         unsafe { at.cast::<T>().read_volatile() }
     }
@@ -130,6 +160,10 @@ impl Shm {
     #[inline]
     pub fn write<T: Plain>(&self, offset: usize, value: T) {
         let at = self.at(offset, size_of::<T>());
+        if !self.ours {
+            let _ = crate::fault::copy_out(at as u64, crate::plain::bytes(&value));
+            return;
+        }
         // SAFETY: in bounds; the program reads it only after the tail that publishes it.
         unsafe { at.cast::<T>().write_volatile(value) }
     }

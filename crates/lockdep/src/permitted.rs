@@ -4,7 +4,7 @@
 //! more is an error until somebody has looked at it and accepted it.
 
 use crate::snapshot::{SeenClass, Snapshot};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter, Write};
 use std::path::Path;
 use std::{fs, io};
@@ -140,10 +140,16 @@ pub fn document(seen: &Snapshot, before: &Permitted) -> String {
          fails them.\n\n{CLASSES}\n\n\
          | class | use | may break in while held | declared in |\n| --- | --- | --- | --- |\n",
     );
-    let unseen =
-        before.classes.iter().filter(|(name, _)| !run.classes.iter().any(|(n, _)| n == name));
     let edges: BTreeSet<&(String, String)> = run.edges.union(&before.edges).collect();
-    let mut classes: Vec<&(String, String)> = run.classes.iter().chain(unseen).collect();
+    let mut known: BTreeMap<&str, &(String, String)> = BTreeMap::new();
+    for class in before.classes.iter().chain(&run.classes) {
+        let kept = known.entry(&class.0).or_insert(class);
+        // Each run shows a part of how a class is used; the line that says most stays.
+        if unused(&class.1) <= unused(&kept.1) {
+            *kept = class;
+        }
+    }
+    let mut classes: Vec<&(String, String)> = known.into_values().collect();
     classes.sort_by_cached_key(|(name, _)| (depth(&edges, name, edges.len()), name));
     for (_, line) in classes {
         let _ = writeln!(text, "{line}");
@@ -157,6 +163,11 @@ pub fn document(seen: &Snapshot, before: &Permitted) -> String {
     section(EDGES, edges, "->");
     section(CONTEXTS, run.taken_in.union(&before.taken_in).collect(), "in");
     text
+}
+
+/// How much the usage in a class's line leaves open: a dot for each way in which it was not used.
+fn unused(line: &str) -> usize {
+    line.split('`').nth(3).map_or(0, |usage| usage.matches('.').count())
 }
 
 /// How many classes are taken outside of `name` at most, one under the other; `most` ends the search

@@ -1,11 +1,11 @@
-//! What serves the intercepted calls: the engine, or for measurements the kernel.
+//! What serves the intercepted calls: the engine, or the kernel.
 #![expect(unsafe_code, reason = "the engine is replaced in a forked child, and never freed")]
 
 use crate::config::{self, Backend};
 use crate::{raw, window};
 use ringfence_abi::{Errno, Result};
-use ringfence_host::{Os, fault, signal};
-use ringfence_uring::{Engine, Ring, Stats};
+use ringfence_host::{Os, fault, kernel_aio, signal};
+use ringfence_uring::{Engine, Limits, Ring, Stats};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -37,12 +37,21 @@ static ANY_RING: AtomicBool = AtomicBool::new(false);
 
 /// Makes the engine ready; to be called once, when signals are intercepted.
 pub(crate) fn start() {
-    THROUGH.store(config::get().backend == Backend::Through, Relaxed);
+    // The kernel's io_uring may be left alone while AIO is served.
+    THROUGH.store(!crate::init::serves_io_uring(), Relaxed);
     signal::set_blocking_call(window::wait);
     crate::signal::own();
     fault::set_handled();
+    kernel_aio::set_permission(crate::probe::kernel_aio);
     let engine = Engine::new(Os);
+    engine.limit(&limits());
     ENGINE.store(Box::into_raw(Box::new(engine)), Release);
+}
+
+/// The limits that the settings set.
+fn limits() -> Limits {
+    let config = config::get();
+    Limits { request_bytes: config.request_memory, workers: config.workers }
 }
 
 fn engine() -> Option<&'static Engine<Os>> {
@@ -60,6 +69,12 @@ fn answer(result: Result<u32>) -> i64 {
 /// Serves a call; the thread is inside.
 #[inline]
 pub(crate) fn serve(number: i64, args: [u64; 6]) -> i64 {
+    if crate::aio::is_aio(number) {
+        return match engine() {
+            Some(engine) => crate::aio::serve(engine, number, args),
+            None => i64::from(Errno::ENOSYS.as_result()),
+        };
+    }
     if THROUGH.load(Relaxed) {
         PASSED[(number - libc::SYS_io_uring_setup) as usize].fetch_add(1, Relaxed);
         let waits = number == libc::SYS_io_uring_enter;
@@ -73,7 +88,7 @@ pub(crate) fn serve(number: i64, args: [u64; 6]) -> i64 {
         }
         libc::SYS_io_uring_register => answer(engine.register(fd as i32, a as u32, b, c as u32)),
         _ => {
-            ANY_RING.store(true, Relaxed);
+            set_any_ring();
             answer(engine.setup(fd as u32, a).map(|fd| fd as u32))
         }
     }
@@ -115,7 +130,8 @@ pub(crate) fn stats() -> Option<Stats> {
 
 /// How often setup, enter and register went through to the kernel, if that is where they go.
 pub(crate) fn passed() -> Option<[u64; 3]> {
-    THROUGH.load(Relaxed).then(|| [0, 1, 2].map(|kind: usize| PASSED[kind].load(Relaxed)))
+    let measured = config::get().backend == Backend::Through;
+    measured.then(|| [0, 1, 2].map(|kind: usize| PASSED[kind].load(Relaxed)))
 }
 
 /// Says whether all closes are made through libc, and so told of.
@@ -129,6 +145,18 @@ pub(crate) fn trust_closes(trusted: bool) {
 #[inline]
 pub(crate) fn any_ring() -> bool {
     ANY_RING.load(Relaxed)
+}
+
+/// There is a ring from now on, or an AIO context, which wants to hear of the same.
+pub(crate) fn set_any_ring() {
+    ANY_RING.store(true, Relaxed);
+}
+
+/// Waits for what must not be lost when the process ends.
+pub(crate) fn settle() {
+    if let Some(engine) = engine() {
+        engine.aio().settle();
+    }
 }
 
 /// The address of the byte that says so.
@@ -155,6 +183,11 @@ pub(crate) fn after_dup(old: i32, new: i32) {
     }
 }
 
+/// Whether control messages of the program's hold a ring.
+pub(crate) fn sends_ring(control: u64, len: u64) -> bool {
+    engine().is_some_and(|engine| engine.sends_ring(control, len))
+}
+
 /// The descriptor that can be polled for a ring.
 pub(crate) fn poll_fd(fd: i32) -> Option<i32> {
     engine()?.poll_fd(fd)
@@ -167,11 +200,23 @@ pub(crate) fn attend(fd: i32) {
     }
 }
 
+/// To be called before a fork that libc makes.
+pub(crate) fn before_fork() {
+    if any_ring()
+        && let Some(engine) = engine()
+    {
+        let _inside = window::Inside::enter();
+        engine.before_fork();
+    }
+}
+
 /// To be called in the child of a fork: the parent's rings are the parent's.
 pub(crate) fn fork_child() {
     ANY_RING.store(false, Relaxed);
     if let Some(engine) = engine() {
         let own = engine.after_fork();
+        ANY_RING.store(own.inherits(), Relaxed);
+        own.limit(&limits());
         own.trust_closes(crate::init::closes_are_seen());
         ENGINE.swap(Box::into_raw(Box::new(own)), AcqRel);
     }

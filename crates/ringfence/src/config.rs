@@ -16,6 +16,17 @@ pub enum Backend {
     Through,
 }
 
+/// Who serves Linux AIO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aio {
+    /// The kernel while it grants contexts, the engine for those it refuses.
+    Auto,
+    /// The engine.
+    User,
+    /// The kernel.
+    Kernel,
+}
+
 /// How calls are intercepted; each tier includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
@@ -58,6 +69,8 @@ pub enum Counters {
 pub struct Config {
     /// `RINGFENCE_BACKEND`.
     pub backend: Backend,
+    /// `RINGFENCE_AIO`.
+    pub aio: Aio,
     /// `RINGFENCE_TIER`.
     pub tier: Tier,
     /// `RINGFENCE_LOG`.
@@ -68,6 +81,10 @@ pub struct Config {
     /// `RINGFENCE_CHILDREN`: programs that this one executes get the preload too, whatever
     /// environment it gives them.
     pub follow: bool,
+    /// `RINGFENCE_REQUEST_MEMORY`: bytes of requests that a ring may have in flight.
+    pub request_memory: Option<usize>,
+    /// `RINGFENCE_WORKERS`: threads for bounded and unbounded work; 0 for our own limit.
+    pub workers: [u32; 2],
 }
 
 const BACKENDS: &[(&str, Backend)] = &[
@@ -76,6 +93,8 @@ const BACKENDS: &[(&str, Backend)] = &[
     ("kernel", Backend::Kernel),
     ("through", Backend::Through),
 ];
+
+const AIOS: &[(&str, Aio)] = &[("auto", Aio::Auto), ("user", Aio::User), ("kernel", Aio::Kernel)];
 
 const TIERS: &[(&str, Tier)] = &[
     ("auto", Tier::Auto),
@@ -96,12 +115,52 @@ impl Config {
     pub fn parse(get: impl Fn(&str) -> Option<String>) -> Result<Config, String> {
         Ok(Config {
             backend: choose(&get, "RINGFENCE_BACKEND", BACKENDS)?.unwrap_or(Backend::Auto),
+            aio: choose(&get, "RINGFENCE_AIO", AIOS)?.unwrap_or(Aio::Auto),
             tier: choose(&get, "RINGFENCE_TIER", TIERS)?.unwrap_or(Tier::Auto),
             log: choose(&get, "RINGFENCE_LOG", LOGS)?.unwrap_or(Log::Error),
             stats: counters(get("RINGFENCE_STATS")),
             follow: choose(&get, "RINGFENCE_CHILDREN", CHILDREN)?.unwrap_or(true),
+            request_memory: read(&get, "RINGFENCE_REQUEST_MEMORY", parse_bytes)?,
+            workers: read(&get, "RINGFENCE_WORKERS", parse_workers)?.unwrap_or_default(),
         })
     }
+}
+
+/// A number of bytes, with `K`, `M` or `G` after it for powers of 1024.
+///
+/// # Errors
+/// The text says what it must be.
+pub fn parse_bytes(text: &str) -> Result<usize, String> {
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let bytes = digits.parse().ok().and_then(|number: usize| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "it must be a number of bytes, such as 65536, 64K or 1M".to_owned())
+}
+
+/// Threads for bounded and for unbounded work, as `8,64`; one may be left out.
+///
+/// # Errors
+/// The text says what it must be.
+pub fn parse_workers(text: &str) -> Result<[u32; 2], String> {
+    let number = |part: &str| if part.is_empty() { Some(0) } else { part.parse().ok() };
+    let (bounded, unbounded) = text.split_once(',').unwrap_or((text, ""));
+    match (number(bounded), number(unbounded)) {
+        (Some(bounded), Some(unbounded)) => Ok([bounded, unbounded]),
+        _ => Err("it must be two numbers of threads, bounded and unbounded, such as 8,64".into()),
+    }
+}
+
+fn read<T>(
+    get: &impl Fn(&str) -> Option<String>,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    let Some(value) = get(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+    parse(&value).map(Some).map_err(|why| format!("{name}={value}: {why}"))
 }
 
 fn counters(value: Option<String>) -> Counters {
@@ -159,6 +218,20 @@ mod tests {
             Config::parse(|name| (name == "RINGFENCE_TIER").then(|| "patch".into())).unwrap();
         assert_eq!(config.tier, Tier::Patch);
         assert!(config.tier < Tier::Auto);
+    }
+
+    #[test]
+    fn sizes_and_threads() {
+        assert_eq!(parse_bytes("4096"), Ok(4096));
+        assert_eq!(parse_bytes("64K"), Ok(65536));
+        assert_eq!(parse_bytes("2G"), Ok(2 << 30));
+        for wrong in ["", "K", "-1", "1.5M", "99999999999G"] {
+            assert!(parse_bytes(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse_workers("8,64"), Ok([8, 64]));
+        assert_eq!(parse_workers("8"), Ok([8, 0]));
+        assert_eq!(parse_workers(",64"), Ok([0, 64]));
+        assert!(parse_workers("8,64,1").is_err() && parse_workers("many").is_err());
     }
 
     #[test]

@@ -1,10 +1,9 @@
-//! The seccomp filter of the trap tier: io_uring's calls from given addresses raise SIGSYS.
+//! The seccomp filter of the trap tier: calls of io_uring and AIO from given addresses raise SIGSYS.
 //!
 //! A filter is permanent, and survives exec. It is scoped by address, so that a program executed
 //! later, which is somewhere else, gets the kernel's own answer; so it must not be used where
 //! programs are always at the same place.
 use crate::raw;
-use crate::scan::NUMBERS;
 
 const LD_W_ABS: u16 = 0x20;
 const JMP_JEQ: u16 = 0x15;
@@ -44,21 +43,27 @@ const fn step(code: u16, when_true: u8, when_false: u8, value: u32) -> Step {
 fn program(first: u64, last: u64) -> Vec<Step> {
     let (first_high, first_low) = ((first >> 32) as u32, first as u32);
     let (last_high, last_low) = ((last >> 32) as u32, last as u32);
-    // The last but one step, at this index, allows; jumps count from the step after their own.
-    const ALLOW: u8 = 11;
+    // Places of the first step about addresses, and of the last but one, which allows; jumps count
+    // from the step after their own.
+    const IP: u8 = 8;
+    const ALLOW: u8 = 14;
     vec![
         step(LD_W_ABS, 0, 0, DATA_ARCH),
         step(JMP_JEQ, 0, ALLOW - 2, ARCH_X86_64),
         step(LD_W_ABS, 0, 0, DATA_NR),
-        step(JMP_JGE, 0, ALLOW - 4, *NUMBERS.start()),
-        step(JMP_JGT, ALLOW - 5, 0, *NUMBERS.end()),
+        // NUMBERS, by their three runs.
+        step(JMP_JGT, ALLOW - 4, 0, 427),
+        step(JMP_JGE, IP - 5, 0, 425),
+        step(JMP_JEQ, IP - 6, 0, 333),
+        step(JMP_JGT, ALLOW - 7, 0, 210),
+        step(JMP_JGE, 0, ALLOW - 8, 206),
         step(LD_W_ABS, 0, 0, DATA_IP_HIGH),
         // A range across a 4 GiB line is not asked for: see `install`.
-        step(JMP_JEQ, 0, ALLOW - 7, first_high),
-        step(JMP_JEQ, 0, ALLOW - 8, last_high),
+        step(JMP_JEQ, 0, ALLOW - 10, first_high),
+        step(JMP_JEQ, 0, ALLOW - 11, last_high),
         step(LD_W_ABS, 0, 0, DATA_IP_LOW),
-        step(JMP_JGE, 0, ALLOW - 10, first_low),
-        step(JMP_JGT, ALLOW - 11, ALLOW - 10, last_low),
+        step(JMP_JGE, 0, ALLOW - 13, first_low),
+        step(JMP_JGT, 0, 1, last_low),
         step(RET, 0, 0, RET_ALLOW),
         step(RET, 0, 0, RET_TRAP),
     ]
@@ -91,6 +96,7 @@ pub(crate) fn install(first: u64, last: u64) -> Result<(), i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::NUMBERS;
 
     /// Runs a program as the kernel would.
     fn run(steps: &[Step], data: &[u32; 4]) -> u32 {
@@ -114,10 +120,11 @@ mod tests {
     }
 
     #[test]
-    fn traps_the_three_calls_in_the_range_and_nothing_else() {
+    fn traps_our_calls_in_the_range_and_nothing_else() {
         let (first, last) = (0x7fff_1000_2000u64, 0x7fff_1000_2fff);
         let steps = program(first, last);
-        for number in [0, 424, 425, 426, 427, 428] {
+        let near = NUMBERS.iter().flat_map(|number| [number - 1, *number, number + 1]);
+        for number in near.chain([0, 1 << 30]) {
             for ip in [first - 1, first, first + 9, last, last + 1, first + (1 << 32), 0] {
                 for arch in [ARCH_X86_64, 0x4000_0003] {
                     let data = [number, arch, ip as u32, (ip >> 32) as u32];

@@ -15,6 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// Whether calls are intercepted.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 
+/// Whether the engine serves io_uring.
+static IO_URING: AtomicBool = AtomicBool::new(false);
+
 /// Whether the loader tells of new objects (see `loader`).
 static LOADER_TELLS: AtomicBool = AtomicBool::new(false);
 
@@ -80,8 +83,20 @@ pub(crate) fn library_path() -> Option<&'static [u8]> {
     if active() { LIBRARY.get().map(Vec::as_slice) } else { None }
 }
 
-/// Whether the engine is to serve this process.
+/// Whether calls are to be intercepted in this process.
 fn wanted() -> bool {
+    let io_uring = wants_io_uring();
+    IO_URING.store(io_uring && config::get().backend != Backend::Through, Relaxed);
+    let aio = crate::aio::decide();
+    io_uring || aio
+}
+
+/// Whether the engine serves io_uring, if anything is intercepted.
+pub(crate) fn serves_io_uring() -> bool {
+    IO_URING.load(Relaxed)
+}
+
+fn wants_io_uring() -> bool {
     match config::get().backend {
         Backend::User | Backend::Through => true,
         Backend::Kernel => false,
@@ -111,13 +126,23 @@ pub(crate) fn install() -> bool {
 pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
     static ONCE: OnceLock<bool> = OnceLock::new();
     *ONCE.get_or_init(|| {
-        if !wanted() {
-            return false;
-        }
         if let Some(library) = library.filter(|_| config::get().follow) {
             let _ = LIBRARY.set(library);
         }
+        let wanted = wanted();
+        if wanted {
+            start_late();
+        }
+        wanted
+    })
+}
+
+/// Starts to intercept, if that has not been done; the process may have threads by now.
+pub(crate) fn start_late() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
         real::resolve();
+        crate::sanitizer::start();
         process::start();
         signal::start();
         backend::start();
@@ -132,8 +157,7 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
             CLOSES_SEEN.store(true, Relaxed);
             objects_changed();
         }
-        true
-    })
+    });
 }
 
 /// Looks at objects that were not there before.
@@ -175,14 +199,18 @@ pub(crate) fn release() {
 }
 
 /// Objects whose calls are left alone: libc's own, which are none of io_uring's, the kernel's, ours,
-/// and the unwinder that ours brings along.
+/// the unwinder that ours brings along, and sanitizers, which stop all threads with all signals
+/// blocked.
 fn is_exempt(object: &Object) -> bool {
-    const LIBC: [&str; 7] = [
+    const LIBC: [&str; 10] = [
         "ld-linux",
         "ld-musl",
         "libc.so",
         "libpthread.so",
         "libgcc_s.so",
+        "libasan.so",
+        "liblsan.so",
+        "libtsan.so",
         "linux-vdso",
         "linux-gate",
     ];

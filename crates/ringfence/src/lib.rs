@@ -23,6 +23,7 @@ compile_error!(
      vector registers, and only SSE code does"
 );
 
+mod aio;
 mod backend;
 mod config;
 mod counters;
@@ -41,6 +42,7 @@ mod probe;
 mod process;
 mod raw;
 mod real;
+mod sanitizer;
 mod scan;
 mod signal;
 mod stub;
@@ -48,7 +50,7 @@ mod thread;
 mod trap;
 mod window;
 
-pub use config::{Backend, Config, Counters, Log, Tier};
+pub use config::{Aio, Backend, Config, Counters, Log, Tier, parse_bytes, parse_workers};
 pub use probe::{Kernel, Probe};
 
 /// Starts to intercept in a program that links this crate; to be called at the start of `main`.
@@ -68,6 +70,8 @@ pub fn start_preload(library: Option<Vec<u8>>) -> bool {
 #[doc(hidden)]
 pub fn finish_preload() {
     if init::active() {
+        process::notice_fork();
+        backend::settle();
         counters::print();
     }
 }

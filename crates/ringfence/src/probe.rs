@@ -133,17 +133,60 @@ unsafe extern "C" fn try_setup() -> i32 {
     0
 }
 
+/// Makes an AIO context; 0, or the errno.
+unsafe extern "C" fn try_aio() -> i32 {
+    let mut context = 0u64;
+    // Not to be taken for a call of the program's.
+    let number = std::hint::black_box(libc::SYS_io_setup);
+    let result = raw::call(number, [1, std::ptr::from_mut(&mut context) as u64, 0, 0, 0, 0]);
+    if result < 0 {
+        return -result as i32;
+    }
+    let number = std::hint::black_box(libc::SYS_io_destroy);
+    raw::call(number, [std::hint::black_box(context), 0, 0, 0, 0, 0]);
+    0
+}
+
+/// Asks the kernel for an AIO context; in a child if a filter could kill for it.
+pub(crate) fn aio() -> Kernel {
+    ask(try_aio)
+}
+
 /// Asks the kernel for a ring; in a child if a filter could kill for it.
 pub(crate) fn kernel() -> Kernel {
+    ask(try_setup)
+}
+
+fn ask(attempt: unsafe extern "C" fn() -> i32) -> Kernel {
     let filtered = raw::call(libc::SYS_prctl, [libc::PR_GET_SECCOMP as u64, 0, 0, 0, 0, 0]) != 0;
-    // SAFETY: it makes two system calls on its own stack, in either process.
-    let end = unsafe { if filtered { in_child(try_setup) } else { End::Exit(try_setup()) } };
+    // SAFETY: attempts make two system calls on their own stack, in either process.
+    let end = unsafe { if filtered { in_child(attempt) } else { End::Exit(attempt()) } };
     match end {
         End::Exit(0) => Kernel::Granted,
         End::Exit(number) => Kernel::Refused(number),
         End::Signal(signal) => Kernel::Killed(signal),
         End::NotStarted => Kernel::Refused(libc::EAGAIN),
     }
+}
+
+/// Makes a context of kernel AIO, and each of the calls on it; 0 if none is refused.
+unsafe extern "C" fn try_kernel_aio() -> i32 {
+    let mut context = 0u64;
+    let at = std::ptr::from_mut(&mut context) as u64;
+    if raw::call(libc::SYS_io_setup, [1, at, 0, 0, 0, 0]) != 0 {
+        return 1;
+    }
+    let context = std::hint::black_box(context);
+    let submitted = raw::call(libc::SYS_io_submit, [context, 0, at, 0, 0, 0]);
+    let got = raw::call(libc::SYS_io_getevents, [context, 0, 0, at, 0, 0]);
+    let destroyed = raw::call(libc::SYS_io_destroy, [context, 0, 0, 0, 0, 0]);
+    i32::from(submitted != 0 || got != 0 || destroyed != 0)
+}
+
+/// Whether kernel AIO can be had; in a child, for a filter could kill for it.
+pub(crate) fn kernel_aio() -> bool {
+    // SAFETY: four system calls, on its own stack.
+    matches!(unsafe { in_child(try_kernel_aio) }, End::Exit(0))
 }
 
 /// Whether memory that was written may be run.

@@ -47,6 +47,7 @@ fn in_child(mark: &AtomicU32) {
 
 /// Runs before a fork that libc makes.
 unsafe extern "C" fn before_fork() {
+    backend::before_fork();
     init::hold();
     hooks::hold_watches();
 }

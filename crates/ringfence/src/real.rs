@@ -2,7 +2,9 @@
 #![expect(unsafe_code, reason = "looks functions up by name and calls them")]
 #![expect(non_snake_case, reason = "names of C functions")]
 
-use libc::{c_char, c_int, c_ulong, c_void, nfds_t, off_t, pid_t, size_t, timespec, timeval};
+use libc::{
+    c_char, c_int, c_uint, c_ulong, c_void, nfds_t, off_t, pid_t, size_t, timespec, timeval,
+};
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -13,6 +15,12 @@ trait Missing {
 
 impl Missing for c_int {
     fn missing() -> c_int {
+        -1
+    }
+}
+
+impl Missing for libc::ssize_t {
+    fn missing() -> libc::ssize_t {
         -1
     }
 }
@@ -100,6 +108,8 @@ functions! {
     freopen(path: *const c_char, mode: *const c_char, stream: *mut libc::FILE) -> *mut libc::FILE;
     freopen64(path: *const c_char, mode: *const c_char, stream: *mut libc::FILE) -> *mut libc::FILE;
     closedir(stream: *mut libc::DIR) -> c_int;
+    sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_int) -> libc::ssize_t;
+    sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: c_uint, flags: c_int) -> c_int;
     dup(fd: c_int) -> c_int;
     dup2(old: c_int, new: c_int) -> c_int;
     dup3(old: c_int, new: c_int, flags: c_int) -> c_int;

@@ -39,6 +39,20 @@ fn push_jecxz(code: &mut Vec<u8>, to: usize) -> Option<()> {
     Some(())
 }
 
+/// Appends a look whether eax is `number`, which jumps to a place that `to` bytes are before.
+fn push_look(code: &mut Vec<u8>, number: u32, to: usize) -> Option<()> {
+    code.extend_from_slice(&[0x8d, 0x88]); // lea ecx, [rax + disp32]
+    code.extend_from_slice(&number.wrapping_neg().to_le_bytes());
+    push_jecxz(code, to)
+}
+
+/// How many of the numbers need no hop to get past the other looks.
+const HOPLESS: usize = 2;
+/// The length of a short jump.
+const JMP_SHORT_LEN: usize = 2;
+/// `jmp rel32`, and its length.
+const JMP_NEAR: u8 = 0xe9;
+const JMP_NEAR_LEN: usize = 5;
 /// The length of `lea ecx, [rax - disp32]; jecxz`.
 const LOOK_LEN: usize = 9;
 /// The length of what `pass` gives.
@@ -59,14 +73,21 @@ fn look(number: Number, back: u64, flag: Option<u64>) -> Option<Vec<u8>> {
         }
         Number::Unknown => {
             let closing: &[u32] = if flag.is_some() { &CLOSING } else { &[] };
-            let looks = NUMBERS.count() + closing.len();
-            let at_flag = looks * LOOK_LEN + PASS_LEN;
+            // A short jump does not reach over all of it: the first numbers' goes on by a hop.
+            let (far, near) = NUMBERS.split_at(NUMBERS.len() - HOPLESS);
+            let at_hop = far.len() * LOOK_LEN + JMP_SHORT_LEN;
+            let at_near = at_hop + JMP_NEAR_LEN;
+            let at_flag = at_near + (near.len() + closing.len()) * LOOK_LEN + PASS_LEN;
             let end = at_flag + if flag.is_some() { FLAG_LEN } else { 0 };
-            let ours = NUMBERS.map(|number| (number, end));
-            for (number, to) in ours.chain(closing.iter().map(|number| (*number, at_flag))) {
-                code.extend_from_slice(&[0x8d, 0x88]); // lea ecx, [rax + disp32]
-                code.extend_from_slice(&number.wrapping_neg().to_le_bytes());
-                push_jecxz(&mut code, to)?;
+            for number in far {
+                push_look(&mut code, *number, at_hop)?;
+            }
+            code.extend_from_slice(&[JMP_SHORT, JMP_NEAR_LEN as u8]);
+            code.push(JMP_NEAR);
+            code.extend_from_slice(&u32::try_from(end - at_near).ok()?.to_le_bytes());
+            let near = near.iter().map(|number| (number, end));
+            for (number, to) in near.chain(closing.iter().map(|number| (number, at_flag))) {
+                push_look(&mut code, *number, to)?;
             }
         }
     }

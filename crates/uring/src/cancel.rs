@@ -1,6 +1,8 @@
 //! Cancellation: matching parked requests, and taking them away from what they wait for.
 
+use crate::opdef::{NEEDS_FILE, Table as Ops};
 use crate::parked::{Key, Parked, Waits};
+use crate::same_file::SameFile;
 use crate::submit::Submit;
 use ringfence_abi::*;
 use ringfence_host::Host;
@@ -50,7 +52,23 @@ impl Match {
         !self.has(other) || self.has(IORING_ASYNC_CANCEL_USERDATA)
     }
 
-    fn accepts<H: Host>(&self, entry: &Parked<H>) -> bool {
+    /// The file it means, if it means one.
+    ///
+    /// # Errors
+    /// `EBADF` if there is none.
+    fn file<'a, H: Host>(&self, host: &'a H, sub: &Submit<H>) -> Result<Option<SameFile<'a, H>>> {
+        if !self.has(IORING_ASYNC_CANCEL_FD) {
+            return Ok(None);
+        }
+        let fd = if self.has(IORING_ASYNC_CANCEL_FD_FIXED) {
+            sub.registered.files.get(self.fd as u32)?.fd()
+        } else {
+            self.fd
+        };
+        SameFile::new(host, fd).map(Some)
+    }
+
+    fn accepts<H: Host>(&self, entry: &Parked<H>, file: &mut Option<SameFile<'_, H>>) -> bool {
         // A linked timeout goes with its target only.
         if matches!(entry.waits, Waits::LinkTime { .. }) {
             return false;
@@ -58,58 +76,100 @@ impl Match {
         if self.has(IORING_ASYNC_CANCEL_ANY) {
             return true;
         }
-        let fixed = self.has(IORING_ASYNC_CANCEL_FD_FIXED);
-        (!self.has(IORING_ASYNC_CANCEL_FD) || entry.fd == self.fd && entry.fixed == fixed)
-            && (!self.has(IORING_ASYNC_CANCEL_OP) || entry.opcode == self.opcode)
-            && (!self.by_user_data() || entry.user_data == self.user_data)
+        let others = (!self.has(IORING_ASYNC_CANCEL_OP) || entry.opcode == self.opcode)
+            && (!self.by_user_data() || entry.user_data == self.user_data);
+        // Last, for it may cost a system call.
+        others && file.as_mut().is_none_or(|file| self.is_on(entry, file))
+    }
+
+    /// Whether a request is on that file.
+    fn is_on<H: Host>(&self, entry: &Parked<H>, file: &mut SameFile<'_, H>) -> bool {
+        match &entry.waits {
+            Waits::Ready { fd, .. } => file.is(*fd),
+            Waits::Work { .. } | Waits::Device { .. } | Waits::Blocked { .. } if entry.fixed => {
+                self.has(IORING_ASYNC_CANCEL_FD_FIXED) && entry.fd == self.fd
+            }
+            Waits::Work { .. } | Waits::Device { .. } | Waits::Blocked { .. } => {
+                let has_file = Ops::<H>::get(entry.opcode).is_some_and(|op| op.has(NEEDS_FILE));
+                has_file && entry.fd >= 0 && file.is(entry.fd)
+            }
+            Waits::Time { .. } | Waits::LinkTime { .. } => false,
+        }
     }
 }
 
 /// Cancels what matches: 0 for one, or the number of all.
 ///
 /// # Errors
-/// `ENOENT` if nothing matches, `EALREADY` if a match is running and cannot be stopped.
-pub(crate) fn cancel<H: Host>(sub: &mut Submit<H>, wanted: &Match) -> Result<i32> {
+/// `ENOENT` if nothing matches, `EALREADY` if a match is running and cannot be stopped, `EBADF` if
+/// the file to match is none.
+pub(crate) fn cancel<H: Host>(host: &H, sub: &mut Submit<H>, wanted: &Match) -> Result<i32> {
+    let mut file = wanted.file(host, sub)?;
+    let mut accepts = |entry: &Parked<H>| wanted.accepts(entry, &mut file);
     if wanted.is_all() {
-        return Ok(cancel_all(sub, wanted));
+        return Ok(cancel_all(sub, accepts));
     }
     let key = if wanted.by_user_data() {
-        sub.parked.find(wanted.user_data, |entry| wanted.accepts(entry))
+        sub.parked.find(wanted.user_data, accepts)
     } else {
-        sub.parked.iter().find(|(_, entry)| wanted.accepts(entry)).map(|(key, _)| key)
+        sub.parked.iter().find(|(_, entry)| accepts(entry)).map(|(key, _)| key)
     };
-    cancel_parked(sub, key.ok_or(Errno::ENOENT)?).map(|()| 0)
+    cancel_parked(sub, key.ok_or(Errno::ENOENT)?)
 }
 
-fn cancel_all<H: Host>(sub: &mut Submit<H>, wanted: &Match) -> i32 {
+fn cancel_all<H: Host>(sub: &mut Submit<H>, mut accepts: impl FnMut(&Parked<H>) -> bool) -> i32 {
     let keys: Vec<Key> =
-        sub.parked.iter().filter(|(_, entry)| wanted.accepts(entry)).map(|(key, _)| key).collect();
-    let mut count = 0;
+        sub.parked.iter().filter(|(_, entry)| accepts(entry)).map(|(key, _)| key).collect();
+    let (mut count, mut at_once) = (0, [false; COUNTED.len()]);
     for key in keys {
+        let class = sub.parked.get(key).and_then(|entry| class(entry.opcode));
         if cancel_parked(sub, key).is_ok() {
-            count += 1;
+            match class {
+                Some(class) => at_once[class] = true,
+                None => count += 1,
+            }
         }
     }
-    count
+    count + at_once.iter().filter(|any| **any).count() as i32
 }
 
-/// Cancels one parked request; it completes with `ECANCELED`, after whoever cancels it.
+/// Operations whose plain cancel yields 1 where others yield 0. A cancel of all takes those of a
+/// class at once and counts them as one.
+const COUNTED: [&[Op]; 2] = [&[Op::Waitid], &[Op::FutexWait, Op::FutexWaitv]];
+
+fn class(opcode: u8) -> Option<usize> {
+    COUNTED.iter().position(|class| class.iter().any(|op| *op as u8 == opcode))
+}
+
+/// Cancels one parked request; it completes with `ECANCELED`, after whoever cancels it. What a
+/// plain cancel yields: 0, or 1 for some operations.
 ///
 /// # Errors
-/// `ENOENT` if it is gone, `EALREADY` if a worker has it.
-pub(crate) fn cancel_parked<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<()> {
+/// `ENOENT` if it is gone, `EALREADY` if a worker or a device has it.
+pub(crate) fn cancel_parked<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<i32> {
     let entry = sub.parked.get(key).ok_or(Errno::ENOENT)?;
+    let count = i32::from(class(entry.opcode).is_some());
     let req = match &entry.waits {
         Waits::Work { job } => {
             let req = job.take().ok_or(Errno::EALREADY)?;
+            sub.at_workers -= 1;
             sub.parked.remove(key);
             Some(req)
         }
         Waits::Ready { fd, .. } => {
             let fd = *fd;
-            sub.polled.remove(fd, key);
-            match sub.parked.remove(key).map(|entry| entry.waits) {
+            let entry = sub.parked.remove(key);
+            sub.polled.remove(fd, &sub.parked);
+            match entry.map(|entry| entry.waits) {
                 Some(Waits::Ready { req, .. }) => Some(req),
+                _ => None,
+            }
+        }
+        Waits::Device { .. } => return Err(Errno::EALREADY),
+        Waits::Blocked { blocked, .. } => {
+            blocked.stop();
+            match sub.parked.remove(key).map(|entry| entry.waits) {
+                Some(Waits::Blocked { req, .. }) => Some(req),
                 _ => None,
             }
         }
@@ -118,5 +178,5 @@ pub(crate) fn cancel_parked<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<()
     let mut req = req.ok_or(Errno::ENOENT)?;
     req.result = Some(Errno::ECANCELED.as_result());
     sub.ready.push_back(req);
-    Ok(())
+    Ok(count)
 }

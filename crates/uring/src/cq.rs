@@ -38,13 +38,16 @@ struct Waiter {
 pub(crate) struct Wake {
     /// A waiter has what it waits for.
     pub(crate) waiters: bool,
-    /// Something was posted: the registered eventfd is due.
+    /// Something was posted: who polls the ring must see it.
+    pub(crate) posted: bool,
+    /// The registered eventfd is due as well.
     pub(crate) eventfd: bool,
 }
 
 impl Wake {
     pub(crate) fn merge(&mut self, other: Wake) {
         self.waiters |= other.waiters;
+        self.posted |= other.posted;
         self.eventfd |= other.eventfd;
     }
 }
@@ -61,7 +64,7 @@ impl View {
     /// Entries in the ring and the count of fired timeouts, unless completions wait outside the
     /// ring, which must be moved into it first.
     pub(crate) fn look(&self, shm: &Shm, ring: &Layout) -> Option<(u32, u32)> {
-        if self.overflowed.load(Ordering::Acquire) {
+        if self.overflowed.load(Ordering::Acquire) || crate::inherit::is_shared(shm) {
             return None;
         }
         let head = shm.load(layout::CQ_HEAD, Ordering::Acquire);
@@ -100,6 +103,17 @@ impl Cq {
         }
     }
 
+    /// Where the next entry goes.
+    pub(crate) fn tail(&self) -> u32 {
+        self.tail
+    }
+
+    /// The next completion goes here.
+    pub(crate) fn go_on_at(&mut self, tail: u32) {
+        self.tail = tail;
+        self.view.tail.store(tail, Ordering::Release);
+    }
+
     /// Entries in the ring that the program has not taken. The program's head is believed only
     /// as far as it makes sense.
     pub(crate) fn ready(&self, shm: &Shm, ring: &Layout) -> u32 {
@@ -108,7 +122,7 @@ impl Cq {
 
     /// Whether `slots` more entries fit.
     fn has_room(&self, shm: &Shm, ring: &Layout, slots: u32) -> bool {
-        ring.cq_entries - self.ready(shm, ring) >= slots
+        ring.cq_entries() - self.ready(shm, ring) >= slots
     }
 
     /// Whether completions wait outside the ring.
@@ -121,6 +135,7 @@ impl Cq {
         if entries.is_empty() {
             return Wake::default();
         }
+        self.catch_up(shm);
         let mut entries = entries;
         if self.overflow.is_empty() && !ring.mixed && !ring.cqe32 && ring.io_events == 0 {
             entries = self.write_plain(shm, ring, entries);
@@ -140,6 +155,7 @@ impl Cq {
 
     /// Posts an entry only if it fits in the ring; false if it does not.
     pub(crate) fn try_post(&mut self, shm: &Shm, ring: &Layout, entry: &Entry) -> Option<Wake> {
+        self.catch_up(shm);
         if !self.overflow.is_empty() || !self.write(shm, ring, entry) {
             return None;
         }
@@ -155,14 +171,14 @@ impl Cq {
         shm.store(layout::CQ_TAIL, self.tail, Ordering::Release);
         let disabled = ring.io_events == 0
             && shm.load(layout::CQ_FLAGS, Ordering::Relaxed) & IORING_CQ_EVENTFD_DISABLED != 0;
-        Wake { waiters: self.any_satisfied(shm, ring), eventfd: !disabled }
+        Wake { waiters: self.any_satisfied(shm, ring), posted: true, eventfd: !disabled }
     }
 
     /// Writes as many 16-byte entries as fit; those that do not are returned.
     fn write_plain<'a>(&mut self, shm: &Shm, ring: &Layout, entries: &'a [Entry]) -> &'a [Entry] {
-        let room = ring.cq_entries - self.ready(shm, ring);
+        let room = ring.cq_entries() - self.ready(shm, ring);
         let (fit, rest) = entries.split_at(entries.len().min(room as usize));
-        let mask = ring.cq_entries - 1;
+        let mask = ring.cq_entries() - 1;
         for entry in fit {
             shm.write(layout::CQES as usize + ((self.tail & mask) as usize) * 16, entry.cqe);
             self.tail = self.tail.wrapping_add(1);
@@ -176,7 +192,7 @@ impl Cq {
             return self.write_event(shm, ring, entry);
         }
         let wide = entry.wide && ring.mixed;
-        let mask = ring.cq_entries - 1;
+        let mask = ring.cq_entries() - 1;
         let last = self.tail & mask == mask;
         let slots = if wide { 2 + u32::from(last) } else { 1 };
         if !self.has_room(shm, ring, slots) {
@@ -214,6 +230,7 @@ impl Cq {
 
     /// Moves kept completions into the ring as far as they fit.
     pub(crate) fn flush_overflow(&mut self, shm: &Shm, ring: &Layout) -> Wake {
+        self.catch_up(shm);
         if self.overflow.is_empty() {
             return Wake::default();
         }

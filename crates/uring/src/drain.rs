@@ -100,14 +100,16 @@ impl<H: Host> Ring<H> {
     }
 
     /// Moves what is no longer held back to the ready queue. The first of the list waits until
-    /// nothing else is alive, and so does everything behind a drain that has been started.
+    /// nothing else is alive; so does every drain, and all that stands behind one.
     pub(crate) fn run_drain(self: &Arc<Self>, sub: &mut Submit<H>) {
         let mut wait_for_all = true;
+        let mut drain_seen = false;
         while let Some(first) = sub.drain.deferred.front() {
-            if wait_for_all && sub.alive != sub.drain.held {
+            drain_seen |= first.has(IOSQE_IO_DRAIN);
+            if (wait_for_all || drain_seen) && sub.alive != sub.drain.held {
                 return;
             }
-            wait_for_all = first.has(IOSQE_IO_DRAIN);
+            wait_for_all = false;
             if let Some(req) = sub.drain.deferred.pop_front() {
                 sub.drain.held -= members(&req);
                 sub.ready.push_back(req);

@@ -2,9 +2,11 @@
 
 use crate::attend::Attendant;
 use crate::cq::Cq;
+use crate::inherit::Inherited;
 use crate::locks;
-use crate::request::OwnedFile;
+use crate::request::{OwnedFile, Request};
 use crate::ring::Ring;
+use crate::ring_fds::Slots;
 use crate::submit::Submit;
 use crate::work::{Pool, op_name};
 use ringfence_abi::*;
@@ -16,14 +18,18 @@ use ringfence_host::{Host, Point, RingMemory, calls, plain};
 use std::collections::{BTreeMap, HashMap};
 
 /// Registered rings a thread may have.
-const RING_FDS_MAX: usize = 16;
+pub(crate) const RING_FDS_MAX: usize = 16;
 
 /// What all rings share.
 pub(crate) struct Shared<H: Host> {
-    rings: Mutex<H, Rings<H>>,
+    /// Of a forked child: rings of its parent's that it has not used.
+    pub(crate) inherited: Mutex<H, Inherited<H>>,
+    pub(crate) rings: Mutex<H, Rings<H>>,
     /// How many rings there are; a look without the lock.
     count: AtomicUsize,
     epoch: AtomicU64,
+    /// Requests that a ring may have alive.
+    pub(crate) requests_max: AtomicUsize,
     /// Every close of a descriptor is told before it happens.
     pub(crate) trusts_closes: AtomicBool,
     pub(crate) pool: Arc<Pool<H>>,
@@ -34,12 +40,12 @@ pub(crate) struct Shared<H: Host> {
     counts: Mutex<H, [u64; Op::COUNT]>,
 }
 
-struct Rings<H: Host> {
-    by_fd: HashMap<i32, Arc<Ring<H>>>,
+pub(crate) struct Rings<H: Host> {
+    pub(crate) by_fd: HashMap<i32, Arc<Ring<H>>>,
     /// Rings whose descriptors are all closed, or nearly, until they are released.
-    all: Vec<Arc<Ring<H>>>,
+    pub(crate) all: Vec<Arc<Ring<H>>>,
     /// Registered rings, by thread.
-    registered: HashMap<u32, [Option<Arc<Ring<H>>>; RING_FDS_MAX]>,
+    pub(crate) registered: HashMap<u32, Slots<H>>,
 }
 
 impl<H: Host> Shared<H> {
@@ -49,6 +55,34 @@ impl<H: Host> Shared<H> {
             return None;
         }
         self.rings.lock().by_fd.get(&fd).cloned()
+    }
+
+    /// The ring a call means: by descriptor, or by index of the registered rings.
+    pub(crate) fn named(&self, host: &H, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
+        if registered {
+            let rings = self.rings.lock();
+            let slots = rings.registered.get(&host.thread_id()).ok_or(Errno::EINVAL)?;
+            let slot = slots.get(fd as u32 as usize).ok_or(Errno::EINVAL)?;
+            return slot.clone().ok_or(Errno::EBADF);
+        }
+        self.ring(fd).ok_or_else(|| no_ring(host, fd))
+    }
+
+    /// Puts a ring on the table.
+    pub(crate) fn enlist(&self, ring: Arc<Ring<H>>) -> Arc<Ring<H>> {
+        let stale = {
+            let mut rings = self.rings.lock();
+            rings.all.push(Arc::clone(&ring));
+            let stale = rings.by_fd.insert(ring.fd, Arc::clone(&ring));
+            self.count.store(rings.all.len(), Ordering::Release);
+            stale
+        };
+        // The number was a ring's before and nobody told of its close, the host least of all.
+        if let Some(stale) = stale.filter(|stale| stale.watch < 0) {
+            self.release(&stale);
+        }
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        ring
     }
 
     pub(crate) fn is_ring(&self, fd: i32) -> bool {
@@ -69,12 +103,12 @@ impl<H: Host> Shared<H> {
         host.released(&mut watches);
         for watch in watches {
             let gone = {
-                let mut rings = self.rings.lock();
-                let at = rings
-                    .all
-                    .iter()
-                    .position(|ring| ring.watch == watch && !is_named(&rings, ring));
-                at.map(|at| rings.all.swap_remove(at))
+                let rings = self.rings.lock();
+                let ring = rings.all.iter().find(|ring| ring.watch == watch);
+                // What is told once is kept for when the last thread that registered it lets go.
+                ring.inspect(|ring| ring.released.store(true, Ordering::Release))
+                    .filter(|ring| !is_named(&rings, ring))
+                    .cloned()
             };
             if let Some(ring) = gone {
                 self.release(&ring);
@@ -83,7 +117,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// Tears a ring down.
-    fn release(&self, ring: &Arc<Ring<H>>) {
+    pub(crate) fn release(&self, ring: &Arc<Ring<H>>) {
         {
             let mut rings = self.rings.lock();
             rings.by_fd.retain(|_, other| !Arc::ptr_eq(other, ring));
@@ -104,7 +138,7 @@ impl<H: Host> Shared<H> {
         }
     }
 
-    pub(crate) fn register_ring_fds(&self, host: &H, arg: u64, nr: u32) -> Result<u32> {
+    pub(crate) fn register_ring_fds(self: &Arc<Self>, host: &H, arg: u64, nr: u32) -> Result<u32> {
         if nr == 0 || nr as usize > RING_FDS_MAX {
             return Err(Errno::EINVAL);
         }
@@ -116,14 +150,14 @@ impl<H: Host> Shared<H> {
         Ok(nr)
     }
 
-    fn register_ring_fd(&self, host: &H, arg: u64, index: u32) -> Result<()> {
+    fn register_ring_fd(self: &Arc<Self>, host: &H, arg: u64, index: u32) -> Result<()> {
         let mut row: FilesUpdate = plain::read_at(host, arg, u64::from(index))?;
         if row.resv != 0 {
             return Err(Errno::EINVAL);
         }
         let ring = self.ring(row.fds as i32).ok_or_else(|| no_ring(host, row.fds as i32))?;
         let mut rings = self.rings.lock();
-        let slots = rings.registered.entry(host.thread_id()).or_default();
+        let slots = self.slots(host, &mut rings);
         let slot = match row.offset {
             u32::MAX => slots.iter().position(Option::is_none).ok_or(Errno::EBUSY)?,
             slot if (slot as usize) < RING_FDS_MAX => slot as usize,
@@ -156,8 +190,8 @@ impl<H: Host> Shared<H> {
                 .registered
                 .get_mut(&host.thread_id())
                 .and_then(|slots| slots[row.offset as usize].take());
-            let unnamed =
-                gone.filter(|ring| !is_named(&rings, ring) && ring.closed.load(Ordering::Acquire));
+            let unnamed = gone
+                .filter(|ring| !is_named(&rings, ring) && ring.released.load(Ordering::Acquire));
             drop(rings);
             if let Some(ring) = unnamed {
                 self.release(&ring);
@@ -168,7 +202,7 @@ impl<H: Host> Shared<H> {
 }
 
 /// Whether a thread has the ring registered.
-fn is_named<H: Host>(rings: &Rings<H>, ring: &Arc<Ring<H>>) -> bool {
+pub(crate) fn is_named<H: Host>(rings: &Rings<H>, ring: &Arc<Ring<H>>) -> bool {
     rings.registered.values().flatten().flatten().any(|other| Arc::ptr_eq(other, ring))
 }
 
@@ -188,8 +222,18 @@ pub(crate) fn nofile_limit<H: Host>(host: &H) -> u64 {
 
 /// The io_uring of one process.
 pub struct Engine<H: Host> {
-    host: H,
-    shared: Arc<Shared<H>>,
+    pub(crate) host: H,
+    pub(crate) shared: Arc<Shared<H>>,
+}
+
+/// What the engine may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of requests in flight in each ring, for at least one request. At the limit a submission
+    /// stops and returns the count so far, or `EAGAIN` if that is none.
+    pub request_bytes: Option<usize>,
+    /// Worker threads for bounded and for unbounded work; 0 leaves the engine's own limit.
+    pub workers: [u32; 2],
 }
 
 /// What the engine has done and holds.
@@ -213,9 +257,11 @@ impl<H: Host> Engine<H> {
         let () = crate::opdef::Table::<H>::IN_ABI_ORDER;
         let rings = Rings { by_fd: HashMap::new(), all: Vec::new(), registered: HashMap::new() };
         let shared = Arc::new(Shared {
+            inherited: mutex(&host, &locks::INHERITED, HashMap::new()),
             rings: mutex(&host, &locks::RINGS, rings),
             count: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
+            requests_max: AtomicUsize::new(usize::MAX),
             trusts_closes: AtomicBool::new(false),
             pool: Arc::new(Pool::new(host.clone())),
             attendant: Arc::new(Attendant::new(host.clone())),
@@ -229,6 +275,15 @@ impl<H: Host> Engine<H> {
     /// is known of a descriptor can be kept between calls.
     pub fn trust_closes(&self, trusted: bool) {
         self.shared.trusts_closes.store(trusted, Ordering::Release);
+    }
+
+    /// Limits what the engine takes.
+    pub fn limit(&self, limits: &Limits) {
+        if let Some(bytes) = limits.request_bytes {
+            let requests = (bytes / size_of::<Request<H>>()).max(1);
+            self.shared.requests_max.store(requests, Ordering::Relaxed);
+        }
+        self.shared.pool.set_limits(limits.workers);
     }
 
     /// Linux AIO in this process.
@@ -266,7 +321,7 @@ impl<H: Host> Engine<H> {
         }
         if layout.has(IORING_SETUP_ATTACH_WQ) {
             // Workers are shared by all rings anyway; the other one must be a ring.
-            self.named(p.wq_fd as i32, false).map_err(|errno| match errno {
+            self.shared.named(&self.host, p.wq_fd as i32, false).map_err(|errno| match errno {
                 Errno::EOPNOTSUPP => Errno::EINVAL,
                 other => other,
             })?;
@@ -279,26 +334,15 @@ impl<H: Host> Engine<H> {
             let _ = calls::close(&self.host, fd);
             return Err(errno);
         }
-        if layout.has(IORING_SETUP_SINGLE_ISSUER) && !layout.has(IORING_SETUP_R_DISABLED) {
+        if ring.has(IORING_SETUP_SINGLE_ISSUER) && !ring.has(IORING_SETUP_R_DISABLED) {
             ring.owner.store(self.host.thread_id(), Ordering::Release);
         }
-        let stale = {
-            let mut rings = self.shared.rings.lock();
-            rings.all.push(Arc::clone(&ring));
-            let stale = rings.by_fd.insert(fd, Arc::clone(&ring));
-            self.shared.count.store(rings.all.len(), Ordering::Release);
-            stale
-        };
-        // The number was a ring's before, and nobody told of its close.
-        if let Some(stale) = stale {
-            stale.closed.store(true, Ordering::Release);
-        }
-        self.shared.epoch.fetch_add(1, Ordering::AcqRel);
-        if layout.has(IORING_SETUP_SQPOLL) {
+        let ring = self.shared.enlist(ring);
+        if ring.has(IORING_SETUP_SQPOLL) {
             ring.start_sqpoll(&p)?;
             ring.hold();
         }
-        if layout.has(IORING_SETUP_REGISTERED_FD_ONLY) {
+        if ring.has(IORING_SETUP_REGISTERED_FD_ONLY) {
             return self.register_only(&ring);
         }
         self.host.at(Point::Return);
@@ -308,12 +352,12 @@ impl<H: Host> Engine<H> {
     /// The ring is known by an index of the registered rings only.
     fn register_only(&self, ring: &Arc<Ring<H>>) -> Result<i32> {
         let mut rings = self.shared.rings.lock();
-        let slots = rings.registered.entry(self.host.thread_id()).or_default();
+        let slots = self.shared.slots(&self.host, &mut rings);
         let slot = slots.iter().position(Option::is_none).ok_or(Errno::EBUSY)?;
         slots[slot] = Some(Arc::clone(ring));
         rings.by_fd.remove(&ring.fd);
         drop(rings);
-        ring.closed.store(true, Ordering::Release);
+        ring.released.store(ring.watch < 0, Ordering::Release);
         calls::close(&self.host, ring.fd)?;
         Ok(slot as i32)
     }
@@ -330,8 +374,10 @@ impl<H: Host> Engine<H> {
         let mapped = if layout.has(IORING_SETUP_NO_MMAP) {
             program_memory(&self.host, asked, rings_len, sqes_len)
         } else {
-            let shm = Shm::map(memory.own, IORING_OFF_SQ_RING, rings_len).ok_or(Errno::ENOMEM);
-            let sqes = Shm::map(memory.own, IORING_OFF_SQES, sqes_len).ok_or(Errno::ENOMEM);
+            let [rings_max, sqes_max] = crate::register::resize::room(layout);
+            let shm = Shm::map(memory.own, IORING_OFF_SQ_RING, rings_len, rings_max);
+            let sqes = Shm::map(memory.own, IORING_OFF_SQES, sqes_len, sqes_max);
+            let (shm, sqes) = (shm.ok_or(Errno::ENOMEM), sqes.ok_or(Errno::ENOMEM));
             shm.and_then(|shm| sqes.map(|sqes| (shm, sqes)))
         };
         match mapped {
@@ -355,18 +401,15 @@ impl<H: Host> Engine<H> {
         self.shared.epoch.load(Ordering::Acquire)
     }
 
-    /// The ring a call means: by descriptor, or by index of the registered rings.
+    /// The ring a call means: by descriptor, inherited ones too, or by index of the registered rings.
     fn named(&self, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
-        if registered {
-            let rings = self.shared.rings.lock();
-            let slots = rings.registered.get(&self.host.thread_id()).ok_or(Errno::EINVAL)?;
-            let slot = slots.get(fd as u32 as usize).ok_or(Errno::EINVAL)?;
-            return slot.clone().ok_or(Errno::EBADF);
-        }
-        if let Some(ring) = self.shared.ring(fd) {
+        if !registered
+            && self.shared.ring(fd).is_none()
+            && let Some(ring) = self.adopt(fd)
+        {
             return Ok(ring);
         }
-        Err(no_ring(&self.host, fd))
+        self.shared.named(&self.host, fd, registered)
     }
 
     /// `io_uring_enter`.
@@ -397,7 +440,17 @@ impl<H: Host> Engine<H> {
         if opcode as usize >= RegisterOp::ALL.len() {
             return Err(Errno::EINVAL);
         }
-        let result = self.named(fd, registered)?.register(opcode, arg, nr_args);
+        let result = match RegisterOp::from_code(opcode) {
+            // These need no ring.
+            Some(RegisterOp::SendMsgRing) if fd == -1 => {
+                crate::ops::msg_ring::send_directly(&self.shared, &self.host, arg, nr_args)
+            }
+            Some(RegisterOp::Query) if fd == -1 => {
+                crate::register::query::query(&self.host, arg, nr_args)
+            }
+            _ if fd == -1 && !registered => Err(Errno::EINVAL),
+            _ => self.named(fd, registered)?.register(opcode, arg, nr_args),
+        };
         self.host.at(Point::Return);
         result
     }
@@ -407,6 +460,7 @@ impl<H: Host> Engine<H> {
         for ring in self.shared.aio.rings() {
             ring.keep_files(first, last);
         }
+        self.shared.inherited.lock().retain(|fd, _| !(first..=last).contains(&(*fd as u32)));
         if self.shared.count.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -428,12 +482,14 @@ impl<H: Host> Engine<H> {
     /// until its last descriptor and mapping are gone.
     fn forget_rings(&self, first: u32, last: u32) {
         let mut rings = self.shared.rings.lock();
-        let before = rings.by_fd.len();
-        rings.by_fd.retain(|fd, _| !(first..=last).contains(&(*fd as u32)));
-        if rings.by_fd.len() != before {
-            drop(rings);
+        let closed = rings.by_fd.extract_if(|fd, _| (first..=last).contains(&(*fd as u32)));
+        let closed: Vec<Arc<Ring<H>>> = closed.map(|(_, ring)| ring).collect();
+        drop(rings);
+        if !closed.is_empty() {
             self.shared.epoch.fetch_add(1, Ordering::AcqRel);
         }
+        // Where the host cannot tell of the last mapping, the close is the end.
+        closed.iter().filter(|ring| ring.watch < 0).for_each(|ring| self.shared.release(ring));
     }
 
     /// `new` has become another descriptor of what `old` names.
@@ -450,6 +506,12 @@ impl<H: Host> Engine<H> {
     /// attendant while requests are pending.
     pub fn reap(&self) {
         self.shared.reap();
+    }
+
+    /// Whether control messages of the program's, at this address and of this many bytes, hold a ring,
+    /// which the kernel refuses to send.
+    pub fn sends_ring(&self, control: u64, len: u64) -> bool {
+        self.shared.sends_ring(&self.host, control, len)
     }
 
     /// The descriptor to poll in place of a ring's: readable while completions are there, if
@@ -469,11 +531,13 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// In a forked child, before anything else: the parent's rings are the parent's.
+    /// In a forked child, before anything else: the parent's rings are the parent's, until the child
+    /// uses one.
     #[must_use]
     pub fn after_fork(&self) -> Engine<H> {
         self.host.forked();
         let child = Engine::new(self.host.clone());
+        *child.shared.inherited.lock() = self.shared.to_inherit();
         // What threads remember of the parent's rings is void.
         child.shared.epoch.store(self.epoch() + 1, Ordering::Release);
         child
@@ -544,7 +608,7 @@ fn program_memory<H: Host>(
     Ok((Shm::of_program(cq, rings), Shm::of_program(sq, sqes)))
 }
 
-fn new_ring<H: Host>(
+pub(crate) fn new_ring<H: Host>(
     engine: &Engine<H>,
     memory: RingMemory,
     layout: crate::ring::Layout,
@@ -580,12 +644,13 @@ fn new_ring<H: Host>(
         owner: AtomicU32::new(0),
         disabled: AtomicBool::new(params.flags & IORING_SETUP_R_DISABLED != 0),
         dead: AtomicBool::new(false),
-        closed: AtomicBool::new(false),
+        released: AtomicBool::new(false),
         announces: AtomicBool::new(false),
         holds: AtomicBool::new(false),
         sq_asked: AtomicBool::new(false),
         poll_fd: AtomicI32::new(-1),
         eventfd: mutex(host, &locks::EVENTFD, None),
+        pollers: crate::pollers::Pollers::new(host),
         undriven: AtomicU32::new(0),
         settled: AtomicU32::new(0),
     }

@@ -4,10 +4,10 @@
 //! Nothing of this is compiled for a host without bugs, and so nothing of it is shipped. It is here
 //! for `ringfence replay` to find again.
 
-use crate::parked::{Key, Waits};
+use crate::parked::Waits;
 use crate::ring::Ring;
 use crate::submit::Submit;
-use crate::work::Job;
+use crate::work::{Finished, Job};
 use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Host, Point};
 
@@ -34,14 +34,14 @@ impl<H: Host> Ring<H> {
             let entry = sub.parked.remove(key);
             sub.timers.forget(key);
             if let Some(Waits::Time { req }) = entry.map(|entry| entry.waits) {
-                self.task_work.lock().push((key, req, 0));
+                self.task_work.lock().push(Finished::Work(key, req, 0));
                 self.has_task_work.store(true, Ordering::Release);
             }
         }
     }
 
     /// Seed 001, task work: its lock is taken with timers let in.
-    pub(crate) fn historic_task_work(&self) -> Vec<(Key, crate::request::Req<H>, i32)> {
+    pub(crate) fn historic_task_work(&self) -> Vec<Finished<H>> {
         self.host.at(Point::TimersOpen);
         let done = std::mem::take(&mut *self.task_work.lock());
         self.host.at(Point::TimersClosed);

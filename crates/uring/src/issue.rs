@@ -75,7 +75,12 @@ impl<H: Host> Ring<H> {
         if req.force_async && punts && !req.polled {
             return Outcome::Work;
         }
-        (def.issue)(req, &mut Cx { ring: self, sub })
+        match req.credentials.clone() {
+            None => (def.issue)(req, &mut Cx { ring: self, sub }),
+            Some(credentials) => credentials
+                .during(&self.host, || (def.issue)(req, &mut Cx { ring: self, sub }))
+                .unwrap_or_else(|errno| Outcome::Done(errno.as_result())),
+        }
     }
 
     /// Completes a request that was tried, or parks it.
@@ -84,7 +89,16 @@ impl<H: Host> Ring<H> {
             Outcome::Done(res) => self.complete(sub, req, res),
             Outcome::Wait(events) => self.park_ready(sub, req, events, true),
             Outcome::WaitUntried(events) => self.park_ready(sub, req, events, false),
-            Outcome::Work => self.park_work(sub, req),
+            Outcome::Work => {
+                let job = self.park_work(sub, req);
+                sub.jobs.push(job);
+            }
+            Outcome::Here(class) => {
+                let job = self.park_work(sub, req);
+                sub.here.push((class, job));
+            }
+            Outcome::Device => self.park_direct(sub, req),
+            Outcome::Block => self.park_blocked(sub, req),
             Outcome::Timer(deadline) => self.park_timer(sub, req, deadline),
         }
     }
@@ -96,21 +110,24 @@ impl<H: Host> Ring<H> {
         }
     }
 
-    fn park_work(self: &Arc<Self>, sub: &mut Submit<H>, mut req: Req<H>) {
+    /// Parks a request as one that someone has to make a call for.
+    fn park_work(self: &Arc<Self>, sub: &mut Submit<H>, mut req: Req<H>) -> Arc<Job<H>> {
         req.polled = true;
         crate::kbuf::commit(sub, &mut req);
         let timeout = take_link_timeout(&mut req);
         let key = sub.parked.next_key();
         let entry = (req.sqe.user_data, req.sqe.fd, req.sqe.opcode, req.has(IOSQE_FIXED_FILE));
         let job = Job::new(self, key, req);
-        sub.jobs.push(Arc::clone(&job));
         let (user_data, fd, opcode, fixed) = entry;
-        let parked = Parked { user_data, fd, opcode, fixed, waits: Waits::Work { job } };
+        let waits = Waits::Work { job: Arc::clone(&job) };
+        let parked = Parked { user_data, fd, opcode, fixed, waits };
+        sub.at_workers += 1;
         let inserted = sub.parked.insert(parked);
         debug_assert_eq!(inserted, key);
         if let Some(timeout) = timeout {
             self.arm_link_timeout(sub, key, timeout);
         }
+        job
     }
 
     /// Fails a request that was never issued, and so the chain that it heads.
@@ -148,6 +165,9 @@ impl<H: Host> Ring<H> {
             let cqe = Cqe { user_data: req.sqe.user_data, res, flags: req.cqe_flags };
             sub.batch.push(Entry { cqe, big: req.big_cqe, wide: req.wide });
         }
+        if crate::ops::zero_copy::is_notified(&req) {
+            sub.batch.push(crate::ops::zero_copy::notification(&req));
+        }
         if !sub.submitting || req.has(IOSQE_ASYNC) {
             sub.after.is_async = true;
         }
@@ -176,7 +196,9 @@ impl<H: Host> Ring<H> {
             rest = req.next.take();
             let errno = req.fate.take().unwrap_or(Errno::ECANCELED);
             (req.silent, req.loud) = (silent, !silent);
+            let notification = crate::ops::zero_copy::forgo(&mut req);
             self.complete(sub, req, errno.as_result());
+            sub.batch.extend(notification);
         }
     }
 }

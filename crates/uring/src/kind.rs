@@ -16,7 +16,12 @@ pub(crate) struct Kind {
     pub(crate) no_nowait: [bool; 2],
     /// It has no positions: offsets mean nothing.
     pub(crate) stream: bool,
+    /// A device that answers at once, always: `/dev/null`.
+    pub(crate) instant: bool,
 }
+
+/// The device numbers of `/dev/null`, as `st_rdev` has them.
+const NULL_DEVICE: u64 = 0x103;
 
 impl Kind {
     /// Whether nothing goes wrong at a given position if the number has come to name another file
@@ -67,6 +72,13 @@ impl Kinds {
         self.known.insert(fd, kind);
     }
 
+    /// Remembers that a file refuses `RWF_NOWAIT` in this direction.
+    pub(crate) fn refuses_nowait(&mut self, fd: i32, way: usize) {
+        if let Some(kind) = self.known.get_mut(&fd) {
+            kind.no_nowait[way] = true;
+        }
+    }
+
     /// Forgets descriptors that are closed or replaced.
     pub(crate) fn forget(&mut self, first: u32, last: u32) {
         if first == last {
@@ -86,5 +98,6 @@ fn look<H: Host>(host: &H, fd: i32) -> Result<Kind> {
     let regular = mode == libc::S_IFREG || mode == libc::S_IFBLK;
     let stream = mode == libc::S_IFIFO || mode == libc::S_IFSOCK;
     let direct = regular && flags & libc::O_DIRECT as u64 != 0;
-    Ok(Kind { regular, direct, no_nowait: [false; 2], stream })
+    let instant = mode == libc::S_IFCHR && stat[5] == NULL_DEVICE;
+    Ok(Kind { regular, direct, no_nowait: [false; 2], stream, instant })
 }

@@ -26,11 +26,15 @@
 
 pub mod aio;
 mod attend;
+mod blocked;
 mod cancel;
 mod cq;
+mod direct;
 mod drain;
 mod engine;
+mod here;
 mod historic;
+mod inherit;
 mod issue;
 mod kbuf;
 mod kind;
@@ -41,9 +45,13 @@ mod ops;
 mod parked;
 mod patience;
 mod poll;
+mod pollers;
 mod register;
 mod request;
+mod rights;
 mod ring;
+mod ring_fds;
+mod same_file;
 mod setup;
 mod sqpoll;
 mod submit;
@@ -52,7 +60,7 @@ mod wait;
 mod work;
 
 pub use aio::{Aio, Recent};
-pub use engine::{Engine, Stats};
+pub use engine::{Engine, Limits, Stats};
 pub use locks::LOCK_CLASSES;
 pub use opdef::{Support, support};
 pub use ring::Ring;

@@ -15,18 +15,18 @@ impl<H: Host> Ring<H> {
     /// Fills in the words that never change.
     pub(crate) fn write_header(&self) {
         let store = |at: u32, value: u32| self.shm.store(at, value, Ordering::Relaxed);
-        store(layout::SQ_MASK, self.layout.sq_entries - 1);
-        store(layout::CQ_MASK, self.layout.cq_entries - 1);
-        store(layout::SQ_ENTRIES, self.layout.sq_entries);
-        store(layout::CQ_ENTRIES, self.layout.cq_entries);
+        store(layout::SQ_MASK, self.layout.sq_entries() - 1);
+        store(layout::CQ_MASK, self.layout.cq_entries() - 1);
+        store(layout::SQ_ENTRIES, self.layout.sq_entries());
+        store(layout::CQ_ENTRIES, self.layout.cq_entries());
     }
 
     /// Tears the ring down: everything parked is cancelled and every descriptor closed. What was
     /// done on it, by opcode.
     pub(crate) fn tear_down(self: &Arc<Self>) -> [u64; Op::COUNT] {
         self.dead.store(true, Ordering::SeqCst);
-        let (counts, files) = self.with_submit(|ring, sub| {
-            if H::BUGS.overflow_recursion {
+        let (counts, files, direct) = self.with_submit(|ring, sub| {
+            if const { H::BUGS.overflow_recursion } {
                 ring.historic_overflow_flush(sub);
             }
             sub.closing = true;
@@ -38,10 +38,11 @@ impl<H: Host> Ring<H> {
             let mut tags = Vec::new();
             sub.registered.buffers.clear(&mut tags);
             let files = std::mem::take(&mut sub.registered.files);
-            (sub.counts, files)
+            (sub.counts, files, sub.direct.close())
         });
         // Closing files may block or lead back here; no lock is held.
         drop(files);
+        drop(direct);
         // Pairs with `wait_events`: of its count and this ring's death one side sees the other's.
         if self.sleepers.load(Ordering::SeqCst) == 0 {
             self.close_descriptors();
@@ -105,6 +106,7 @@ impl<H: Host> Ring<H> {
             self.eventfd.lock().map_or(-1, |eventfd| eventfd.fd),
         ];
         let sub = self.submit.lock();
+        fds.push(sub.direct.fd());
         fds.extend(sub.registered.files.fds());
         fds.extend(sub.parked.iter().filter_map(|(_, entry)| match &entry.waits {
             crate::parked::Waits::Ready { fd, req, .. } => {
@@ -131,7 +133,7 @@ impl<H: Host> Ring<H> {
 
     /// Maps more of the ring's own memory, as for buffer rings that the engine allocates.
     pub(crate) fn map_more(&self, offset: u64, len: usize) -> Result<Shm> {
-        Shm::map(self.memory.load(Ordering::Acquire), offset, len).ok_or(Errno::ENOMEM)
+        Shm::map(self.memory.load(Ordering::Acquire), offset, len, len).ok_or(Errno::ENOMEM)
     }
 
     /// `POLL*` bits that hold for the ring now.
@@ -187,22 +189,11 @@ impl<H: Host> Ring<H> {
         sub.registered.install(file_index, file, &mut sub.batch)
     }
 
-    /// A cancel by file must name an open one.
-    ///
-    /// # Errors
-    /// `EBADF`.
-    pub(crate) fn check_open(&self, sub: &Submit<H>, wanted: &Match) -> Result<()> {
-        if wanted.flags & IORING_ASYNC_CANCEL_FD_FIXED != 0 {
-            return sub.registered.files.get(wanted.fd as u32).map(drop);
-        }
-        let args = [wanted.fd as u64, libc::F_GETFD as u64, 0, 0, 0, 0];
-        self.host.syscall(libc::SYS_fcntl, args).map(drop)
-    }
-
     /// Before this ring itself closes a descriptor, under its lock.
     pub(crate) fn keep_before_close(self: &Arc<Self>, sub: &mut Submit<H>, fd: i32) {
         sub.kinds.forget(fd as u32, fd as u32);
         self.keep_file(sub, fd);
+        self.keep_at_workers(sub, fd as u32, fd as u32);
     }
 
     /// `IORING_REGISTER_SYNC_CANCEL`: cancels, and waits while a match is running.
@@ -223,12 +214,8 @@ impl<H: Host> Ring<H> {
             .saturating_add(what.timeout.tv_nsec.max(0) as u64);
         let start = self.host.now(Clock::Monotonic);
         loop {
-            let result = self.with_submit(|ring, sub| {
-                if wanted.flags & IORING_ASYNC_CANCEL_FD != 0 {
-                    ring.check_open(sub, &wanted)?;
-                }
-                crate::cancel::cancel(sub, &wanted)
-            });
+            let result =
+                self.with_submit(|ring, sub| crate::cancel::cancel(&ring.host, sub, &wanted));
             match result {
                 Ok(count) => return Ok(count as u32),
                 Err(Errno::EALREADY) => {}

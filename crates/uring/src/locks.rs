@@ -35,6 +35,8 @@ classes! {
     RINGS: "table of rings",
     /// `Contexts::by_id`: the table of AIO contexts. Held for a look-up or a change of the table.
     AIO_CONTEXTS: "table of AIO contexts",
+    /// `Shared::inherited`: rings that a forked child has not used yet; a leaf.
+    INHERITED: "inherited rings",
     /// `Attendant::charges`: the attendant's list.
     CHARGES: "attendant's list",
     /// `Ring::cq`, the completion lock: a leaf. Nothing that can queue, free or complete a request
@@ -45,6 +47,8 @@ classes! {
     TASK_WORK: "task work",
     /// `Ring::eventfd`: the registered eventfd, held for a copy; a leaf.
     EVENTFD: "eventfd",
+    /// `Pollers::rings`: the rings that poll a ring, held for a copy; a leaf.
+    POLLERS: "rings that poll",
     /// `Pool::state`: the worker pool's queue; a leaf.
     POOL: "worker pool",
     /// `Shared::counts`: operations of rings that are gone; a leaf.

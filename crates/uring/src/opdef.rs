@@ -116,6 +116,7 @@ impl<H: Host> Table<H> {
     const FILE: u8 = NEEDS_FILE;
     const RW: u8 = NEEDS_FILE | IOPRIO | IOPOLL | LOOKS_FIRST;
     const NET: u8 = NEEDS_FILE | IOPRIO | UNBOUNDED;
+    const CMD: u8 = NEEDS_FILE | IOPOLL | BUFFER_SELECT;
 
     const ROWS: &'static [Option<OpDef<H>>; Op::COUNT] = &[
         row(Op::Nop, IOPOLL, ops::nop::prep, ops::nop::issue),
@@ -151,7 +152,7 @@ impl<H: Host> Table<H> {
         ),
         Some(
             def(Op::Sendmsg, Self::NET, ops::message::prep_send, ops::message::send)
-                .short(ops::net::is_short),
+                .short(ops::message::is_short),
         ),
         Some(
             def(
@@ -160,7 +161,7 @@ impl<H: Host> Table<H> {
                 ops::message::prep_recv,
                 ops::message::recv,
             )
-            .short(ops::net::is_short),
+            .short(ops::message::is_short),
         ),
         row(Op::Timeout, QUICK, ops::timeout::prep, ops::timeout::issue),
         row(Op::TimeoutRemove, QUICK, ops::timeout::prep_remove, ops::timeout::remove),
@@ -202,12 +203,12 @@ impl<H: Host> Table<H> {
                 .work(ops::advise::madvise),
         ),
         Some(
-            def(Op::Send, Self::NET | BUFFER_SELECT, ops::net::prep_send, ops::net::send)
-                .short(ops::net::is_short),
+            def(Op::Send, Self::NET | BUFFER_SELECT, ops::send::prep, ops::send::issue)
+                .short(ops::send::is_short),
         ),
         Some(
-            def(Op::Recv, Self::NET | BUFFER_SELECT, ops::net::prep_recv, ops::net::recv)
-                .short(ops::net::is_short),
+            def(Op::Recv, Self::NET | BUFFER_SELECT, ops::recv::prep, ops::recv::issue)
+                .short(ops::recv::is_short),
         ),
         Some(
             def(Op::Openat2, 0, ops::open::prep_openat2, ops::open::issue)
@@ -237,33 +238,68 @@ impl<H: Host> Table<H> {
             def(Op::MsgRing, Self::FILE | IOPOLL, ops::msg_ring::prep, ops::msg_ring::issue)
                 .note("targets are rings of the same process"),
         ),
-        None, // FSETXATTR
-        None, // SETXATTR
-        None, // FGETXATTR
-        None, // GETXATTR
+        Some(
+            def(Op::Fsetxattr, Self::FILE, ops::xattr::prep_fset, ops::fs::issue)
+                .work(ops::xattr::fset),
+        ),
+        Some(def(Op::Setxattr, 0, ops::xattr::prep_set, ops::fs::issue).work(ops::xattr::set)),
+        Some(
+            def(Op::Fgetxattr, Self::FILE, ops::xattr::prep_fget, ops::fs::issue)
+                .work(ops::xattr::fget),
+        ),
+        Some(def(Op::Getxattr, 0, ops::xattr::prep_get, ops::fs::issue).work(ops::xattr::get)),
         row(Op::Socket, 0, ops::net::prep_socket, ops::net::socket),
-        None, // URING_CMD
-        None, // SEND_ZC
-        None, // SENDMSG_ZC
-        None, // READ_MULTISHOT
-        None, // WAITID
-        None, // FUTEX_WAIT
-        None, // FUTEX_WAKE
-        None, // FUTEX_WAITV
-        None, // FIXED_FD_INSTALL
+        row(Op::UringCmd, Self::CMD, ops::command::prep, ops::command::issue),
+        Some(
+            def(Op::SendZc, Self::NET, ops::zero_copy::prep_send, ops::zero_copy::send)
+                .short(ops::zero_copy::is_short)
+                .note("data is copied"),
+        ),
+        Some(
+            def(Op::SendmsgZc, Self::NET, ops::zero_copy::prep_sendmsg, ops::zero_copy::sendmsg)
+                .short(ops::zero_copy::is_short)
+                .note("data is copied"),
+        ),
+        row(
+            Op::ReadMultishot,
+            Self::NET | BUFFER_SELECT,
+            ops::read_multishot::prep,
+            ops::read_multishot::issue,
+        ),
+        row(Op::Waitid, UNBOUNDED, ops::waitid::prep, ops::waitid::issue),
+        row(Op::FutexWait, UNBOUNDED, ops::futex::prep_wait, ops::futex::wait),
+        Some(
+            def(Op::FutexWake, UNBOUNDED | LOOKS_FIRST, ops::futex::prep_wake, ops::futex::wake)
+                .work(ops::futex::work_wake),
+        ),
+        row(Op::FutexWaitv, UNBOUNDED, ops::futex::prep_waitv, ops::futex::wait),
+        row(
+            Op::FixedFdInstall,
+            Self::FILE,
+            ops::fixed_fd_install::prep,
+            ops::fixed_fd_install::issue,
+        ),
         Some(
             def(Op::Ftruncate, Self::FILE, ops::sync::prep_ftruncate, ops::sync::issue)
                 .work(ops::sync::ftruncate),
         ),
         row(Op::Bind, Self::FILE, ops::net::prep_bind, ops::net::bind),
         row(Op::Listen, Self::FILE, ops::net::prep_listen, ops::net::listen),
-        None, // RECV_ZC
-        None, // EPOLL_WAIT
-        None, // READV_FIXED
-        None, // WRITEV_FIXED
+        row(Op::RecvZc, Self::NET, ops::zero_copy::prep_recv, ops::zero_copy::recv),
+        row(Op::EpollWait, Self::FILE | UNBOUNDED, ops::epoll::prep_wait, ops::epoll::wait),
+        Some(
+            def(Op::ReadvFixed, Self::RW, ops::rw::prep_vectored, ops::rw::read)
+                .work(ops::rw::work_read)
+                .short(ops::rw::is_short),
+        ),
+        Some(
+            def(Op::WritevFixed, Self::RW, ops::rw::prep_vectored, ops::rw::write)
+                .work(ops::rw::work_write)
+                .short(ops::rw::is_short),
+        ),
         row(Op::Pipe, 0, ops::pipe::prep, ops::pipe::issue),
-        None, // NOP128
-        None, // URING_CMD128
+        row(Op::Nop128, IOPOLL, ops::nop::prep, ops::nop::issue),
+        row(Op::UringCmd128, Self::CMD, ops::command::prep, ops::command::issue),
     ];
 
     /// Rows stand at the place of their opcode.

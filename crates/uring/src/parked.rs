@@ -4,6 +4,7 @@
 //! hash over user_data. Whoever removes an entry owns its request; that is the whole of the race
 //! between a linked timeout and its target, or a cancel and a completion.
 
+use crate::blocked::Blocked;
 use crate::request::Req;
 use crate::work::Job;
 use ringfence_host::Host;
@@ -17,6 +18,11 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// What [`Key::as_u64`] made a number of.
+    pub(crate) fn from_u64(number: u64) -> Self {
+        Key { index: number as u32, generation: (number >> 32) as u32 }
+    }
+
     /// As a number, for event data.
     pub(crate) fn as_u64(self) -> u64 {
         u64::from(self.index) | u64::from(self.generation) << 32
@@ -31,6 +37,10 @@ pub(crate) enum Waits<H: Host> {
     Time { req: Req<H> },
     /// A linked timeout: a time, or the end of its target.
     LinkTime { target: Key, req: Req<H> },
+    /// A device, which the kernel asks; nobody can call that back.
+    Device { req: Req<H> },
+    /// A thread that blocks for it.
+    Blocked { req: Req<H>, blocked: Arc<Blocked<H>> },
     /// A worker; the request is in the job until a worker starts it.
     Work { job: Arc<Job<H>> },
 }

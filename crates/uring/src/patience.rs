@@ -2,7 +2,8 @@
 //!
 //! Some calls have no form that refuses to block: writes to most file systems, reads of those
 //! without `RWF_NOWAIT`, metadata. Nearly always they are served from memory at once, and a
-//! worker would cost ten times the call. So they are made inline and timed. Two in a row that took
+//! worker would cost ten times the call. So they are made by the submitting thread, when it holds no
+//! lock, and timed. Two in a row that took
 //! long send the next ones to workers, and then one is tried inline again; each time that is found
 //! too early, the pause doubles. One alone means nothing: the thread may have been preempted.
 
@@ -30,6 +31,11 @@ impl Patience {
         let inline = self.to_workers == 0;
         self.to_workers = self.to_workers.saturating_sub(1);
         inline
+    }
+
+    /// Whether calls are made inline at present.
+    pub(crate) fn is_patient(self) -> bool {
+        self.to_workers == 0
     }
 
     /// Makes a call inline and remembers whether it took long.

@@ -7,9 +7,9 @@
 //! between is still in the epoll queue, or waits for the lock.
 
 use crate::issue::take_link_timeout;
-use crate::parked::{Key, Parked, Waits};
+use crate::parked::{Key, Parked, Table, Waits};
 use crate::request::{FileRef, OwnedFile, Req};
-use crate::ring::{Ring, SQ_WAKER_EVENT, WAKER_EVENT};
+use crate::ring::{DEVICE_EVENT, Ring, SQ_WAKER_EVENT, WAKER_EVENT};
 use crate::submit::Submit;
 use crate::wait::Role;
 use ringfence_abi::{Errno, IOSQE_FIXED_FILE, Op, Result};
@@ -32,7 +32,10 @@ pub(crate) const ALWAYS: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
 /// One registered file: who waits for it.
 #[derive(Debug, Default)]
 struct Watched {
+    /// Who waits, in the order of arming; keys of those that were taken away find nothing.
     waiting: Vec<Key>,
+    /// At most so many of them find nothing.
+    gone: usize,
     /// Tells events of this registration from those of an earlier file with the same number.
     generation: u32,
     /// It is in the epoll set, as far as we know.
@@ -84,10 +87,15 @@ impl Files {
         self.watched.keys().copied().filter(inside).collect()
     }
 
-    /// Forgets that a request waits.
-    pub(crate) fn remove(&mut self, fd: i32, key: Key) {
-        if let Some(watched) = self.watched.get_mut(&fd) {
-            watched.waiting.retain(|waiting| *waiting != key);
+    /// A request no longer waits for a file; its key finds nothing already. The list is cleared of
+    /// such keys when they outnumber the others, so that thousands of requests for one file cost
+    /// as much each as one.
+    pub(crate) fn remove<H: Host>(&mut self, fd: i32, parked: &Table<H>) {
+        let Some(watched) = self.watched.get_mut(&fd) else { return };
+        watched.gone += 1;
+        if watched.gone * 2 > watched.waiting.len() {
+            watched.waiting.retain(|key| parked.get(*key).is_some());
+            watched.gone = 0;
         }
     }
 }
@@ -113,6 +121,9 @@ impl<H: Host> Ring<H> {
             return self.park_unpollable(sub, req, errno);
         }
         req.polled = true;
+        if req.task == 0 {
+            req.task = self.host.thread_id();
+        }
         let timeout = take_link_timeout(&mut req);
         let key = sub.parked.insert(Parked {
             user_data: req.sqe.user_data,
@@ -176,6 +187,15 @@ impl<H: Host> Ring<H> {
         }
     }
 
+    /// Puts the file of a request that was not tried yet into the epoll set.
+    ///
+    /// # Errors
+    /// `EPERM` for a file that epoll does not take, `EBADF`.
+    pub(crate) fn watch_first(&self, sub: &mut Submit<H>, req: &Req<H>) -> Result<()> {
+        let told = matches!(req.file, FileRef::Plain(_)) && self.trusts_closes();
+        self.watch(sub, req.file.fd(), true, told)
+    }
+
     /// Makes sure that `fd` is in the epoll set.
     fn watch(&self, sub: &mut Submit<H>, fd: i32, tried: bool, trusted: bool) -> Result<()> {
         let epfd = self.epoll()?;
@@ -222,6 +242,10 @@ impl<H: Host> Ring<H> {
                 passed_by |= self.take_waker(role, data);
                 continue;
             }
+            if data == DEVICE_EVENT {
+                self.take_direct(sub);
+                continue;
+            }
             let (fd, generation) = (data as u32 as i32, (data >> 32) as u32);
             let Some(watched) = sub.polled.watched.get_mut(&fd) else { continue };
             if watched.generation != generation {
@@ -229,6 +253,7 @@ impl<H: Host> Ring<H> {
             }
             watched.drained = false;
             watched.ended |= revents & ENDS_DRAINING != 0;
+            watched.gone = 0;
             let mut waiting = std::mem::take(&mut watched.waiting);
             waiting.retain(|key| !self.let_go(sub, *key, revents));
             // Issuing happens after the scan, from the ready queue, so nobody was added since
@@ -242,20 +267,21 @@ impl<H: Host> Ring<H> {
     }
 
     /// A waker is drained by the one it is for; whoever else sees it leaves it standing, and is
-    /// told so. One that stands for a waiter that found what it wanted without it is for nobody,
-    /// and would keep whoever drives the ring awake.
+    /// told so. One that was for a thread which has left stands for nobody, and would keep whoever
+    /// drives the ring awake.
     fn take_waker(&self, role: Role, data: u64) -> bool {
-        let nobody = |waker| waker == WAKER_EVENT && self.waiting.load(Ordering::SeqCst) == 0;
-        let mine = match role {
-            Role::Waiter => data == WAKER_EVENT,
-            Role::SqThread => data == SQ_WAKER_EVENT || nobody(data),
-            Role::Guest => nobody(data),
+        let waits = || self.waiting.load(Ordering::SeqCst) > 0;
+        let for_me = match role {
+            Role::Waiter | Role::Sleeper => data == WAKER_EVENT,
+            Role::SqThread => data == SQ_WAKER_EVENT,
+            Role::Guest => false,
         };
+        let mine = for_me || data == WAKER_EVENT && !waits();
         if mine {
             let waker = if data == WAKER_EVENT { &self.waker } else { &self.sq_waker };
             calls::eventfd_drain(&self.host, waker.load(Ordering::Acquire));
         }
-        if mine && role != Role::Waiter && data == WAKER_EVENT && !nobody(data) {
+        if mine && !for_me && waits() {
             // A waiter has come since, and this may have been its call.
             self.wake_waiter();
         }
@@ -265,9 +291,12 @@ impl<H: Host> Ring<H> {
     /// Lets a waiting request go on if `revents` is what it waits for; true if it has left.
     fn let_go(self: &Arc<Self>, sub: &mut Submit<H>, key: Key, revents: u32) -> bool {
         let Some(entry) = sub.parked.get(key) else { return true };
-        let Waits::Ready { events, .. } = &entry.waits else { return true };
+        let Waits::Ready { events, req, .. } = &entry.waits else { return true };
         if events & revents == 0 {
             return false;
+        }
+        if self.is_orphan(req) {
+            return self.give_up(sub, key);
         }
         if entry.opcode == Op::PollAdd as u8 {
             return crate::ops::poll::event(self, sub, key, revents);
@@ -275,6 +304,26 @@ impl<H: Host> Ring<H> {
         let Some(entry) = sub.parked.remove(key) else { return true };
         if let Waits::Ready { mut req, .. } = entry.waits {
             self.rejoin_link_timeout(sub, &mut req);
+            sub.ready.push_back(req);
+        }
+        true
+    }
+
+    /// Whether the thread that a request belongs to has ended.
+    fn is_orphan(&self, req: &Req<H>) -> bool {
+        if req.task == self.host.thread_id() {
+            return false;
+        }
+        let probe = self.host.syscall(libc::SYS_tkill, [u64::from(req.task), 0, 0, 0, 0, 0]);
+        probe == Err(Errno::from_raw(libc::ESRCH))
+    }
+
+    /// A request whose thread has ended is cancelled when its time comes, and not before.
+    fn give_up(&self, sub: &mut Submit<H>, key: Key) -> bool {
+        if let Some(Waits::Ready { mut req, .. }) = sub.parked.remove(key).map(|entry| entry.waits)
+        {
+            self.rejoin_link_timeout(sub, &mut req);
+            req.result = Some(Errno::ECANCELED.as_result());
             sub.ready.push_back(req);
         }
         true
@@ -288,7 +337,24 @@ impl<H: Host> Ring<H> {
             for fd in sub.polled.waits_in(first, last) {
                 ring.keep_file(sub, fd);
             }
+            ring.keep_at_workers(sub, first, last);
         });
+    }
+
+    /// The same for requests that workers have.
+    pub(crate) fn keep_at_workers(&self, sub: &Submit<H>, first: u32, last: u32) {
+        if sub.at_workers == 0 {
+            return;
+        }
+        let mut kept: HashMap<i32, Option<Arc<OwnedFile<H>>>, FdHash> = HashMap::default();
+        for (_, entry) in sub.parked.iter() {
+            if let Waits::Work { job } = &entry.waits
+                && !entry.fixed
+                && (first..=last).contains(&(entry.fd as u32))
+            {
+                job.keep_file(entry.fd, kept.entry(entry.fd).or_default());
+            }
+        }
     }
 
     pub(crate) fn keep_file(self: &Arc<Self>, sub: &mut Submit<H>, fd: i32) {
@@ -297,7 +363,7 @@ impl<H: Host> Ring<H> {
         if epfd >= 0 && watched.registered {
             let _ = calls::epoll_ctl(&self.host, epfd, libc::EPOLL_CTL_DEL, fd, 0, 0);
         }
-        if watched.waiting.is_empty() {
+        if !watched.waiting.iter().any(|key| sub.parked.get(*key).is_some()) {
             return;
         }
         let Ok(kept) = OwnedFile::dup(&self.host, fd) else { return };

@@ -1,6 +1,7 @@
 //! A request: what a submission entry becomes, and what the steps of its way say to each other.
 
 use crate::parked::Key;
+use crate::register::personality::Credentials;
 use ringfence_abi::{Errno, Iovec, Sqe};
 use ringfence_host::sync::Arc;
 use ringfence_host::{Host, calls};
@@ -15,7 +16,7 @@ pub(crate) struct Request<H: Host> {
     /// The submission entry, copied once.
     pub(crate) sqe: Sqe,
     /// What prep copied from where the entry points.
-    pub(crate) extra: Extra,
+    pub(crate) extra: Extra<H>,
     /// The open file, looked up when the request is issued.
     pub(crate) file: FileRef<H>,
     /// The next member of the link chain.
@@ -24,10 +25,19 @@ pub(crate) struct Request<H: Host> {
     pub(crate) link_timeout: Option<Key>,
     /// A provided buffer taken for it.
     pub(crate) buffer: Option<Selected>,
+    /// The memory of a transfer in several pieces: a bundle of provided buffers, or the vector of
+    /// a vectored send.
+    pub(crate) spans: Vec<Iovec>,
+    /// The tag of the registered buffer it uses, kept from being told until it is done.
+    pub(crate) held: Option<Arc<u64>>,
+    /// The thread it belongs to, known once it waits for a file; 0 before.
+    pub(crate) task: u32,
     /// Flags of the completion to be posted.
     pub(crate) cqe_flags: u32,
     /// The second half of a 32-byte completion.
     pub(crate) big_cqe: [u64; 2],
+    /// The credentials to be made with, if not the thread's own.
+    pub(crate) credentials: Option<Arc<Credentials>>,
     /// Bytes moved so far, for operations that go on after a short step.
     pub(crate) done: u64,
     /// Result decided before issue: a failed prep, or a broken chain.
@@ -58,8 +68,12 @@ impl<H: Host> Default for Request<H> {
             next: None,
             link_timeout: None,
             buffer: None,
+            spans: Vec::new(),
+            held: None,
+            task: 0,
             cqe_flags: 0,
             big_cqe: [0; 2],
+            credentials: None,
             done: 0,
             fate: None,
             result: None,
@@ -86,8 +100,13 @@ impl<H: Host> Request<H> {
             self.file = FileRef::Unset;
         }
         self.buffer = None;
+        if !self.spans.is_empty() {
+            self.spans.clear();
+        }
+        self.task = 0;
         self.cqe_flags = 0;
         self.big_cqe = [0; 2];
+        self.credentials = None;
         self.done = 0;
         self.fate = None;
         self.result = None;
@@ -112,7 +131,7 @@ impl<H: Host> Request<H> {
 }
 
 /// What prep copied from the program's memory, or state of the operation's own.
-pub(crate) enum Extra {
+pub(crate) enum Extra<H: Host> {
     /// Nothing.
     None,
     /// The iovecs of a vectored read or write, and how far they are used up.
@@ -127,11 +146,12 @@ pub(crate) enum Extra {
     Time(crate::timeout::Time),
     /// A poll: the events asked for.
     Poll(u32),
+    /// A wait that a thread makes.
+    Wait(Arc<crate::blocked::Wait>),
+    /// Waits that come before it.
+    Before(crate::ops::futex::Before<H>),
     /// A number of the operation's own.
     Number(u64),
-    /// The tag of the registered buffer it uses, kept from being told.
-    #[expect(dead_code, reason = "held until the request is done, never read")]
-    Tag(Arc<u64>),
 }
 
 /// A file that the engine keeps open for requests and tables, whatever the program closes.
@@ -186,7 +206,7 @@ impl<H: Host> FileRef<H> {
     }
 }
 
-/// A provided buffer taken for a request.
+/// A provided buffer taken for a request, or the first of a bundle.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Selected {
     /// Its group.
@@ -195,7 +215,7 @@ pub(crate) struct Selected {
     pub(crate) bid: u16,
     /// Its address.
     pub(crate) addr: u64,
-    /// How much of it this request may use, bytes.
+    /// How much of it, or of the bundle, this request may use, bytes.
     pub(crate) len: u32,
     /// The length it was provided with, bytes.
     pub(crate) whole: u32,
@@ -214,6 +234,13 @@ pub(crate) enum Outcome {
     WaitUntried(u32),
     /// It blocks: let a worker do it.
     Work,
+    /// It has no form that refuses to block and mostly does not: let the submitting thread do it when
+    /// it holds no lock. The number is its class of [`crate::patience`].
+    Here(usize),
+    /// It waits for a device, and the kernel can be asked to do it meanwhile.
+    Device,
+    /// It blocks for as long as it likes: let a thread wait, and keep the request.
+    Block,
     /// It waits for a time, MONOTONIC nanoseconds, `u64::MAX` for none.
     Timer(u64),
 }

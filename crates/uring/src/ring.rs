@@ -2,7 +2,7 @@
 
 use crate::cq::{Cq, Entry, View, Wake};
 use crate::engine::Shared;
-use crate::request::Req;
+use crate::here::Here;
 use crate::submit::Submit;
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
@@ -11,15 +11,15 @@ use ringfence_host::sync::{
 };
 use ringfence_host::{Host, calls};
 
-/// The shape of a ring, fixed at setup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The shape of a ring, fixed at setup but for its sizes, which change under both locks.
+#[derive(Debug)]
 pub(crate) struct Layout {
-    pub(crate) sq_entries: u32,
-    pub(crate) cq_entries: u32,
+    sq_entries: AtomicU32,
+    cq_entries: AtomicU32,
     /// `IORING_SETUP_*`.
     pub(crate) flags: u32,
-    /// Where the index array stands, if there is one, bytes.
-    pub(crate) array: Option<u32>,
+    /// Where the index array stands, bytes, 0 without one.
+    array: AtomicU32,
     /// Completion entries are 32 bytes.
     pub(crate) cqe32: bool,
     /// Completion entries of both sizes.
@@ -35,12 +35,13 @@ impl Layout {
         let cqe32 = flags & IORING_SETUP_CQE32 != 0;
         // As the kernel has it, header and entries double together.
         let cqes_end = (layout::CQES + cq_entries * size_of::<Cqe>() as u32) << u32::from(cqe32);
-        let array = (flags & IORING_SETUP_NO_SQARRAY == 0).then_some(cqes_end.next_multiple_of(64));
+        let has_array = flags & IORING_SETUP_NO_SQARRAY == 0;
+        let array = if has_array { cqes_end.next_multiple_of(64) } else { 0 };
         Layout {
-            sq_entries,
-            cq_entries,
+            sq_entries: AtomicU32::new(sq_entries),
+            cq_entries: AtomicU32::new(cq_entries),
             flags,
-            array,
+            array: AtomicU32::new(array),
             cqe32,
             mixed: flags & IORING_SETUP_CQE_MIXED != 0,
             sqe_size: if flags & IORING_SETUP_SQE128 != 0 { 128 } else { 64 },
@@ -50,7 +51,8 @@ impl Layout {
 
     /// The shape of an AIO context's ring: `nr` events behind a header, and no submission queue.
     pub(crate) fn aio(nr: u32) -> Layout {
-        Layout { cq_entries: nr - 1, array: None, io_events: nr, ..Layout::new(1, 1, 0) }
+        let (cq_entries, array) = (AtomicU32::new(nr - 1), AtomicU32::new(0));
+        Layout { cq_entries, array, io_events: nr, ..Layout::new(1, 1, 0) }
     }
 
     /// Completions between head and tail. The head is the program's, and believed only as far as
@@ -58,9 +60,34 @@ impl Layout {
     #[inline]
     pub(crate) fn used(&self, head: u32, tail: u32) -> u32 {
         match self.io_events {
-            0 => tail.wrapping_sub(head).min(self.cq_entries),
+            0 => tail.wrapping_sub(head).min(self.cq_entries()),
             nr => (tail + nr - head % nr) % nr,
         }
+    }
+
+    /// Entries of the submission queue.
+    #[inline]
+    pub(crate) fn sq_entries(&self) -> u32 {
+        self.sq_entries.load(Ordering::Relaxed)
+    }
+
+    /// Entries of the completion queue.
+    #[inline]
+    pub(crate) fn cq_entries(&self) -> u32 {
+        self.cq_entries.load(Ordering::Relaxed)
+    }
+
+    /// Where the index array stands, if there is one, bytes.
+    #[inline]
+    pub(crate) fn array(&self) -> Option<u32> {
+        Some(self.array.load(Ordering::Relaxed)).filter(|array| *array != 0)
+    }
+
+    /// Takes the sizes of another layout with the same flags.
+    pub(crate) fn resize(&self, new: &Layout) {
+        self.sq_entries.store(new.sq_entries(), Ordering::Relaxed);
+        self.cq_entries.store(new.cq_entries(), Ordering::Relaxed);
+        self.array.store(new.array().unwrap_or(0), Ordering::Relaxed);
     }
 
     pub(crate) fn has(&self, flag: u32) -> bool {
@@ -69,9 +96,9 @@ impl Layout {
 
     /// Length of the mapping that holds both rings, bytes.
     pub(crate) fn rings_len(&self) -> usize {
-        let cqes = layout::CQES as usize + self.cq_entries as usize * self.cqe_size();
-        match self.array {
-            Some(array) => array as usize + self.sq_entries as usize * 4,
+        let cqes = layout::CQES as usize + self.cq_entries() as usize * self.cqe_size();
+        match self.array() {
+            Some(array) => array as usize + self.sq_entries() as usize * 4,
             None => cqes << usize::from(self.cqe32),
         }
         .next_multiple_of(4096)
@@ -79,10 +106,10 @@ impl Layout {
 
     /// Length of the submission entries, bytes.
     pub(crate) fn sqes_len(&self) -> usize {
-        (self.sq_entries as usize * self.sqe_size as usize).next_multiple_of(4096)
+        (self.sq_entries() as usize * self.sqe_size as usize).next_multiple_of(4096)
     }
 
-    fn cqe_size(&self) -> usize {
+    pub(crate) fn cqe_size(&self) -> usize {
         size_of::<Cqe>() << usize::from(self.cqe32)
     }
 
@@ -119,7 +146,7 @@ pub struct Ring<H: Host> {
     /// What of `cq` can be known without its lock.
     pub(crate) view: Arc<View>,
     /// Results from workers, for rings whose owner alone may post.
-    pub(crate) task_work: Mutex<H, Vec<(crate::parked::Key, Req<H>, i32)>>,
+    pub(crate) task_work: Mutex<H, Vec<crate::work::Finished<H>>>,
     /// The epoll descriptor of the ring, -1 until something waits.
     pub(crate) epfd: AtomicI32,
     /// The eventfd in it that wakes a waiter, -1 until then.
@@ -145,8 +172,9 @@ pub struct Ring<H: Host> {
     pub(crate) disabled: AtomicBool,
     /// Torn down; every use is `EBADF` from here on.
     pub(crate) dead: AtomicBool,
-    /// Its descriptor was closed, or never given out.
-    pub(crate) closed: AtomicBool,
+    /// The host told that the program's last descriptor and mapping are gone; it lives on only as
+    /// a registered ring of some thread.
+    pub(crate) released: AtomicBool,
     /// Completions are announced elsewhere: by an eventfd, or by the poll descriptor.
     pub(crate) announces: AtomicBool,
     /// It holds files, an eventfd or a thread, though nothing may be pending.
@@ -156,6 +184,8 @@ pub struct Ring<H: Host> {
     /// Readable while the completion queue is not empty, -1 until someone polls the ring.
     pub(crate) poll_fd: AtomicI32,
     pub(crate) eventfd: Mutex<H, Option<EventFd>>,
+    /// Rings that poll this one.
+    pub(crate) pollers: crate::pollers::Pollers<H>,
     /// Enters that returned without looking at readiness.
     pub(crate) undriven: AtomicU32,
     /// Of a closing ring: 1 once its last request is done.
@@ -168,6 +198,8 @@ pub(crate) struct After {
     pub(crate) wake: Wake,
     /// Something was posted outside of a submission.
     pub(crate) is_async: bool,
+    /// It was done by a thread that is one of the waiters itself.
+    pub(crate) by_sleeper: bool,
 }
 
 impl<H: Host> Ring<H> {
@@ -190,32 +222,65 @@ impl<H: Host> Ring<H> {
 
     /// Runs `body` under the submission lock, then all that it made ready, posts what completed,
     /// unlocks, and wakes. The one way in for everything that touches requests.
+    ///
+    /// Calls that may block and have no form which refuses to are made in between, with no lock held.
     pub(crate) fn with_submit<R>(
         self: &Arc<Self>,
         body: impl FnOnce(&Arc<Self>, &mut Submit<H>) -> R,
     ) -> R {
+        let (result, mut here) = self.submit_round(body);
+        while !here.jobs.is_empty() {
+            let done = here.make(self);
+            ((), here) = self.submit_round(|ring, sub| {
+                sub.goes_on = true;
+                ring.finish_here(sub, done);
+            });
+        }
+        result
+    }
+
+    /// One time under the submission lock; what is to be called after it.
+    fn submit_round<R>(
+        self: &Arc<Self>,
+        body: impl FnOnce(&Arc<Self>, &mut Submit<H>) -> R,
+    ) -> (R, Here<H>) {
         let mut guard: MutexGuard<'_, H, Submit<H>> = self.submit.lock();
         let sub = &mut *guard;
+        let turn = self.begin_turn(sub);
         sub.clock = None;
         let result = body(self, sub);
         self.run_ready(sub);
         self.flush(sub);
+        if sub.direct.is_queued() {
+            self.submit_direct(sub);
+        }
+        let make_direct = sub.direct.is_to_be_made();
         self.pending.store(sub.parked.len(), Ordering::Release);
+        sub.goes_on = false;
+        let here = Here { jobs: std::mem::take(&mut sub.here), patience: sub.patience };
         let jobs = std::mem::take(&mut sub.jobs);
+        let blocked = std::mem::take(&mut sub.blocked);
         let after = std::mem::take(&mut sub.after);
         let signals = sub.signals.take_due();
         let settled = sub.closing && sub.parked.len() == 0;
+        drop(turn);
         drop(guard);
-        if !jobs.is_empty() {
-            self.shared.pool.queue(jobs);
+        if !jobs.is_empty() || !blocked.is_empty() {
+            self.shared.pool.queue(jobs, &blocked);
         }
         self.wake(&after);
+        if make_direct {
+            self.make_direct();
+        }
+        for wait in &blocked {
+            wait.settle();
+        }
         if settled {
             self.settled.store(1, Ordering::Release);
             self.host.futex_wake(&self.settled, u32::MAX);
         }
         signals.send(&self.host);
-        result
+        (result, here)
     }
 
     /// Posts the batch of completions.
@@ -229,7 +294,7 @@ impl<H: Host> Ring<H> {
                 cq.timeouts = cq.timeouts.wrapping_add(std::mem::take(&mut sub.fired));
                 let wake = cq.post(&self.shm, &self.layout, &sub.batch);
                 let posted = cq.posted.wrapping_sub(cq.timeouts);
-                if H::BUGS.timer_inversion {
+                if const { H::BUGS.timer_inversion } {
                     self.historic_flush_timeouts(sub, posted);
                 }
                 (wake, posted)
@@ -265,16 +330,23 @@ impl<H: Host> Ring<H> {
     /// Posts a completion from outside of the ring: a message, or a tag.
     pub(crate) fn post_message(self: &Arc<Self>, entry: &Entry) {
         let wake = self.cq.lock().post(&self.shm, &self.layout, std::slice::from_ref(entry));
-        self.wake(&After { wake, is_async: true });
+        self.wake(&After { wake, is_async: true, by_sleeper: false });
     }
 
     /// Wakes waiters and signals the registered eventfd, holding no lock.
     pub(crate) fn wake(&self, after: &After) {
-        if after.wake.waiters {
+        // The only waiter need not be woken by itself: it would find its own waker next time. One that
+        // comes now looks at the queue before it sleeps.
+        let alone = after.by_sleeper && self.waiting.load(Ordering::Acquire) <= 1;
+        if after.wake.waiters && !alone {
             self.wake_waiter();
         }
-        if after.wake.eventfd && self.announces.load(Ordering::Acquire) {
-            self.signal_eventfd(after.is_async);
+        if after.wake.posted && self.announces.load(Ordering::Acquire) {
+            self.signal_poll_fd();
+            if after.wake.eventfd {
+                self.signal_eventfd(after.is_async);
+            }
+            self.nudge_pollers();
         }
     }
 
@@ -286,11 +358,15 @@ impl<H: Host> Ring<H> {
         }
     }
 
-    pub(crate) fn signal_eventfd(&self, is_async: bool) {
+    /// Makes the descriptor readable that stands for the ring where it is polled.
+    pub(crate) fn signal_poll_fd(&self) {
         let poll_fd = self.poll_fd.load(Ordering::Acquire);
         if poll_fd >= 0 {
             calls::eventfd_signal(&self.host, poll_fd);
         }
+    }
+
+    pub(crate) fn signal_eventfd(&self, is_async: bool) {
         // Most rings have none; the lock is a leaf and held for a copy.
         let eventfd = *self.eventfd.lock();
         if let Some(eventfd) = eventfd
@@ -349,6 +425,9 @@ impl<H: Host> Ring<H> {
 
 /// The event data of the waker; no file's, for those have a descriptor in the low half.
 pub(crate) const WAKER_EVENT: u64 = u64::MAX;
+
+/// The event data of results of a device.
+pub(crate) const DEVICE_EVENT: u64 = u64::MAX - 2;
 
 /// The event data of the SQPOLL thread's own waker.
 pub(crate) const SQ_WAKER_EVENT: u64 = u64::MAX - 1;

@@ -18,11 +18,13 @@ pub const FEATURES: u32 = IORING_FEAT_SINGLE_MMAP
     | IORING_FEAT_CQE_SKIP
     | IORING_FEAT_LINKED_FILE
     | IORING_FEAT_REG_REG_RING
+    | IORING_FEAT_RECVSEND_BUNDLE
     | IORING_FEAT_MIN_TIMEOUT
+    | IORING_FEAT_RW_ATTR
     | IORING_FEAT_NO_IOWAIT;
 
 /// Setup flags that the engine knows; others get `EINVAL`, as on a kernel without them.
-const FLAGS_KNOWN: u32 = IORING_SETUP_IOPOLL
+pub(crate) const FLAGS_KNOWN: u32 = IORING_SETUP_IOPOLL
     | IORING_SETUP_SQPOLL
     | IORING_SETUP_SQ_AFF
     | IORING_SETUP_CQSIZE
@@ -40,7 +42,9 @@ const FLAGS_KNOWN: u32 = IORING_SETUP_IOPOLL
     | IORING_SETUP_REGISTERED_FD_ONLY
     | IORING_SETUP_NO_SQARRAY
     | IORING_SETUP_HYBRID_IOPOLL
-    | IORING_SETUP_CQE_MIXED;
+    | IORING_SETUP_CQE_MIXED
+    | IORING_SETUP_SQE_MIXED
+    | IORING_SETUP_SQ_REWIND;
 
 /// Pairs of flags that the kernel refuses together.
 const EXCLUSIVE: &[(u32, u32)] = &[
@@ -48,6 +52,8 @@ const EXCLUSIVE: &[(u32, u32)] = &[
     (IORING_SETUP_SQPOLL, IORING_SETUP_TASKRUN_FLAG),
     (IORING_SETUP_SQPOLL, IORING_SETUP_DEFER_TASKRUN),
     (IORING_SETUP_CQE32, IORING_SETUP_CQE_MIXED),
+    (IORING_SETUP_SQE128, IORING_SETUP_SQE_MIXED),
+    (IORING_SETUP_SQPOLL, IORING_SETUP_SQ_REWIND),
 ];
 
 /// Flags of which the first makes no sense without one of the second.
@@ -56,6 +62,7 @@ const NEEDS: &[(u32, u32)] = &[
     (IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN),
     (IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_SINGLE_ISSUER),
     (IORING_SETUP_HYBRID_IOPOLL, IORING_SETUP_IOPOLL),
+    (IORING_SETUP_SQ_REWIND, IORING_SETUP_NO_SQARRAY),
     (IORING_SETUP_REGISTERED_FD_ONLY, IORING_SETUP_NO_MMAP),
 ];
 
@@ -82,6 +89,16 @@ pub(crate) fn plan(entries: u32, params: &mut Params) -> Result<Layout> {
         return Err(Errno::EINVAL);
     }
     check_flags(params.flags)?;
+    let layout = sizes(entries, params)?;
+    describe(&layout, params);
+    Ok(layout)
+}
+
+/// The layout of the sizes asked for.
+///
+/// # Errors
+/// `EINVAL`.
+pub(crate) fn sizes(entries: u32, params: &Params) -> Result<Layout> {
     let flags = params.flags;
     let clamp = flags & IORING_SETUP_CLAMP != 0;
     let sq_entries = entries_of(entries, SQ_ENTRIES_MAX, clamp)?;
@@ -94,14 +111,13 @@ pub(crate) fn plan(entries: u32, params: &mut Params) -> Result<Layout> {
     } else {
         2 * sq_entries
     };
-    let layout = Layout::new(sq_entries, cq_entries, flags);
-    describe(&layout, params);
-    Ok(layout)
+    Ok(Layout::new(sq_entries, cq_entries, flags))
 }
 
-fn describe(ring: &Layout, params: &mut Params) {
-    params.sq_entries = ring.sq_entries;
-    params.cq_entries = ring.cq_entries;
+/// Fills in what setup tells of a layout.
+pub(crate) fn describe(ring: &Layout, params: &mut Params) {
+    params.sq_entries = ring.sq_entries();
+    params.cq_entries = ring.cq_entries();
     params.features = FEATURES;
     params.sq_off = SqringOffsets {
         head: layout::SQ_HEAD,
@@ -110,7 +126,7 @@ fn describe(ring: &Layout, params: &mut Params) {
         ring_entries: layout::SQ_ENTRIES,
         flags: layout::SQ_FLAGS,
         dropped: layout::SQ_DROPPED,
-        array: ring.array.unwrap_or(0),
+        array: ring.array().unwrap_or(0),
         resv1: 0,
         user_addr: params.sq_off.user_addr * u64::from(params.flags & IORING_SETUP_NO_MMAP != 0),
     };

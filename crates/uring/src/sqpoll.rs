@@ -12,6 +12,13 @@ const IDLE_MS: u64 = 1000;
 /// The longest sleep of a thread that nobody wakes, nanoseconds; then it sees whether its ring
 /// is still there.
 const SLEEP_NS: u64 = 100_000_000;
+/// How often a program that waits for room in its submission ring looks before it sleeps.
+const ROOM_LOOKS: u32 = 64;
+/// How long it sleeps between looks then, nanoseconds.
+const ROOM_NS: u64 = 100_000;
+
+/// The longest sleep of a thread that may have no more requests, nanoseconds.
+const STARVED_NS: u64 = 1_000_000;
 
 impl<H: Host> Ring<H> {
     /// Starts the thread.
@@ -56,11 +63,17 @@ impl<H: Host> Ring<H> {
         if self.disabled.load(Ordering::Acquire) {
             return false;
         }
-        let taken = self.with_submit(|ring, sub| ring.submit_entries(sub, u32::MAX));
+        let (taken, starved) =
+            self.with_submit(|ring, sub| (ring.submit_entries(sub, u32::MAX), sub.starved));
+        if taken == 0 && starved {
+            // Nothing can be taken before something completes.
+            let _ = self.drive(Role::SqThread, Some(STARVED_NS), None);
+            return false;
+        }
         if self.pending.load(Ordering::Acquire) > 0 {
             let _ = self.drive(Role::SqThread, Some(0), None);
         }
-        if taken > 0 {
+        if taken > 0 && self.waiting.load(Ordering::Acquire) > 0 {
             self.wake_waiter();
         }
         taken > 0
@@ -92,11 +105,23 @@ impl<H: Host> Ring<H> {
     pub(crate) fn sqpoll_enter(self: &Arc<Self>, flags: u32) {
         if flags & IORING_ENTER_SQ_WAKEUP != 0 {
             self.sq_asked.store(true, Ordering::Release);
+            self.ask_other_sq_thread();
             self.wake_sq_thread();
         }
         if flags & IORING_ENTER_SQ_WAIT != 0 {
-            while !self.dead.load(Ordering::Acquire) && self.sq_is_full() {
+            self.wait_for_room();
+        }
+    }
+
+    /// Waits until the thread has taken an entry, or a signal comes: it may sleep for good.
+    fn wait_for_room(self: &Arc<Self>) {
+        let mut looks = 0;
+        while !self.dead.load(Ordering::Acquire) && self.sq_is_full() {
+            looks += 1;
+            if looks < ROOM_LOOKS {
                 let _ = self.host.syscall(libc::SYS_sched_yield, [0; 6]);
+            } else if self.drive(Role::Waiter, Some(ROOM_NS), None).is_err() {
+                return;
             }
         }
     }
@@ -120,6 +145,6 @@ impl<H: Host> Ring<H> {
     fn sq_is_full(&self) -> bool {
         let head = self.shm.load(layout::SQ_HEAD, Ordering::Acquire);
         let tail = self.shm.load(layout::SQ_TAIL, Ordering::Acquire);
-        tail.wrapping_sub(head) >= self.layout.sq_entries
+        tail.wrapping_sub(head) >= self.layout.sq_entries()
     }
 }

@@ -3,10 +3,11 @@
 use crate::cq::Entry;
 use crate::drain::Drain;
 use crate::opdef::{OpDef, Table as Ops};
+use crate::ops::zero_copy::is_notified;
 use crate::parked::Table;
 use crate::poll::Files as Polled;
 use crate::register::Registered;
-use crate::request::{Extra, FileRef, Outcome, Req, Request};
+use crate::request::{FileRef, Outcome, Req, Request};
 use crate::ring::{After, Ring};
 use crate::timeout::Timers;
 use crate::work::Job;
@@ -22,7 +23,7 @@ const CACHE_MAX: usize = 512;
 pub(crate) const PATIENCE_META: usize = 2;
 
 /// Entry flags that exist.
-const SQE_FLAGS_KNOWN: u8 = IOSQE_FIXED_FILE
+pub(crate) const SQE_FLAGS_KNOWN: u8 = IOSQE_FIXED_FILE
     | IOSQE_IO_DRAIN
     | IOSQE_IO_LINK
     | IOSQE_IO_HARDLINK
@@ -48,12 +49,22 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) fired: u32,
     /// Work for the pool, handed over once the lock is released.
     pub(crate) jobs: Vec<Arc<Job<H>>>,
+    /// Waits for threads, handed over once the lock is released.
+    pub(crate) blocked: Vec<Arc<crate::blocked::Blocked<H>>>,
+    /// Calls for the submitting thread itself to make once the lock is released, and their classes.
+    pub(crate) here: Vec<(usize, Arc<Job<H>>)>,
+    /// The results of such calls are being taken in, and more may follow.
+    pub(crate) goes_on: bool,
     /// Whom to wake once the lock is released.
     pub(crate) after: After,
     /// Requests that wait.
     pub(crate) parked: Table<H>,
     /// Readiness of files.
     pub(crate) polled: Polled,
+    /// Requests at workers.
+    pub(crate) at_workers: usize,
+    /// Transfers at devices.
+    pub(crate) direct: crate::direct::Direct<H>,
     /// Timers.
     pub(crate) timers: Timers,
     /// Requests held back by a drain.
@@ -68,6 +79,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) clock: Option<u64>,
     /// Requests alive: prepared and not completed.
     pub(crate) alive: usize,
+    /// The last submission stopped where no more requests are allowed.
+    pub(crate) starved: bool,
     /// Operations done, by opcode.
     pub(crate) counts: [u64; Op::COUNT],
     /// The eventfds of an AIO context's requests.
@@ -89,9 +102,14 @@ impl<H: Host> Submit<H> {
             batch: Vec::with_capacity(32),
             fired: 0,
             jobs: Vec::new(),
+            blocked: Vec::new(),
+            here: Vec::new(),
+            goes_on: false,
             after: After::default(),
             parked: Table::new(),
             polled: Polled::default(),
+            at_workers: 0,
+            direct: crate::direct::Direct::new(),
             timers: Timers::default(),
             drain: Drain::new(),
             registered: Registered::default(),
@@ -99,11 +117,17 @@ impl<H: Host> Submit<H> {
             patience: [crate::patience::Patience::default(); 3],
             clock: None,
             alive: 0,
+            starved: false,
             counts: [0; Op::COUNT],
             signals: crate::aio::signal::Signals::default(),
             submitting: false,
             closing: false,
         }
+    }
+
+    /// How far the submission queue is consumed.
+    pub(crate) fn head(&self) -> u32 {
+        self.head
     }
 
     /// A request for an entry, from the cache if it has one.
@@ -125,13 +149,29 @@ impl<H: Host> Submit<H> {
         if self.registered.files.has_leaving() {
             self.registered.files.let_go(&mut self.batch);
         }
+        req.held = None;
         if self.registered.buffers.has_leaving() {
-            req.extra = Extra::None;
             self.registered.buffers.let_go(&mut self.batch);
         }
         if self.cache.len() < CACHE_MAX {
             self.cache.push(req);
         }
+    }
+
+    /// How a call of this class is to be made that has no form which refuses to block: by the thread
+    /// that submits, if that is who is here, until it hurts.
+    pub(crate) fn blocking(&mut self, class: usize) -> Outcome {
+        let by_submitter = self.submitting || self.goes_on;
+        if by_submitter && self.patience[class].allows() {
+            Outcome::Here(class)
+        } else {
+            Outcome::Work
+        }
+    }
+
+    /// The next entry to consume is this one.
+    pub(crate) fn go_on_at(&mut self, head: u32) {
+        self.head = head;
     }
 
     /// Bytes held for requests: the recycled and the live ones.
@@ -145,12 +185,24 @@ impl<H: Host> Ring<H> {
     pub(crate) fn submit_entries(self: &Arc<Self>, sub: &mut Submit<H>, count: u32) -> u32 {
         // Pairs with the program's release store of the tail: the entries before it are written.
         let tail = self.shm.load(layout::SQ_TAIL, Ordering::Acquire);
-        let entries = tail.wrapping_sub(sub.head).min(self.layout.sq_entries).min(count);
+        let rewinds = self.has(IORING_SETUP_SQ_REWIND);
+        let queued = if rewinds { u32::MAX } else { tail.wrapping_sub(sub.head) };
+        let entries = queued.min(self.layout.sq_entries()).min(count);
+        if rewinds {
+            // Such a program puts its entries at the start, and leaves head and tail at 0.
+            sub.head = 0;
+        }
         let mut taken = 0;
         sub.submitting = true;
+        let alive_max = self.shared.requests_max.load(Ordering::Relaxed);
+        sub.starved = false;
         while taken < entries {
-            let Some(sqe) = self.next_sqe(sub) else { break };
-            taken += 1;
+            if sub.alive >= alive_max {
+                sub.starved = true;
+                break;
+            }
+            let Some((sqe, slots)) = self.next_sqe(sub, entries - taken) else { break };
+            taken += slots;
             let went = self.submit_one(sub, &sqe);
             if went.is_err() && !self.has(IORING_SETUP_SUBMIT_ALL) {
                 break;
@@ -161,20 +213,23 @@ impl<H: Host> Ring<H> {
         }
         self.close_chain(sub);
         // Pairs with the program's acquire load: the entries up to here may be reused.
-        self.shm.store(layout::SQ_HEAD, sub.head, Ordering::Release);
+        if !rewinds {
+            self.shm.store(layout::SQ_HEAD, sub.head, Ordering::Release);
+        }
         self.run_ready(sub);
         self.flush(sub);
         sub.submitting = false;
         taken
     }
 
-    /// The next entry, copied; `None` for an index that is out of range.
+    /// The next of `left` entries, copied, and how many slots it takes; `None` for an index that
+    /// is out of range.
     #[inline]
-    fn next_sqe(&self, sub: &mut Submit<H>) -> Option<Sqe> {
-        let mask = self.layout.sq_entries - 1;
+    fn next_sqe(&self, sub: &mut Submit<H>, left: u32) -> Option<(Sqe, u32)> {
+        let mask = self.layout.sq_entries() - 1;
         let mut index = sub.head & mask;
         sub.head = sub.head.wrapping_add(1);
-        if let Some(array) = self.layout.array {
+        if let Some(array) = self.layout.array() {
             index = self.shm.load(array + index * 4, Ordering::Relaxed);
             if index > mask {
                 sub.dropped = sub.dropped.wrapping_add(1);
@@ -182,7 +237,26 @@ impl<H: Host> Ring<H> {
                 return None;
             }
         }
-        Some(self.sqes.read(index as usize * self.layout.sqe_size as usize))
+        let sqe: Sqe = self.sqes.read(index as usize * self.layout.sqe_size as usize);
+        if Op::is_wide(sqe.opcode) {
+            return Some(self.next_wide(sub, sqe, index, left));
+        }
+        Some((sqe, 1))
+    }
+
+    /// An entry of 128 bytes: one slot in a ring of such slots, two neighbours in a mixed ring, and
+    /// elsewhere an unknown operation.
+    #[cold]
+    fn next_wide(&self, sub: &mut Submit<H>, sqe: Sqe, index: u32, left: u32) -> (Sqe, u32) {
+        if self.has(IORING_SETUP_SQE128) {
+            return (sqe, 1);
+        }
+        let fits = left >= 2 && index + 1 < self.layout.sq_entries();
+        if self.has(IORING_SETUP_SQE_MIXED) && fits {
+            sub.head = sub.head.wrapping_add(1);
+            return (sqe, 2);
+        }
+        (Sqe { opcode: u8::MAX, ..sqe }, 1)
     }
 
     /// Turns an entry into a request and starts it, or adds it to the chain.
@@ -217,7 +291,9 @@ impl<H: Host> Ring<H> {
             return Err(errno);
         }
         match self.attempt(sub, &mut req, def) {
-            Outcome::Done(res) if req.buffer.is_none() => self.complete_alone(sub, req, res),
+            Outcome::Done(res) if req.buffer.is_none() && !is_notified(&req) => {
+                self.complete_alone(sub, req, res)
+            }
             outcome => self.conclude(sub, req, outcome),
         }
         Ok(())
@@ -306,8 +382,8 @@ impl<H: Host> Ring<H> {
             return Err(Errno::EINVAL);
         }
         if req.sqe.personality != 0 {
-            // None can be registered.
-            return Err(Errno::EINVAL);
+            let credentials = sub.registered.personalities.get(req.sqe.personality)?;
+            req.credentials = Some(credentials);
         }
         (def.prep)(req, &mut Prep { ring: self, sub, at_once })
     }

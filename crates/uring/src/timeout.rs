@@ -174,15 +174,17 @@ impl<H: Host> Ring<H> {
             time.deadline = deadline_of(&self.host, time.nanos, time.clock, time.absolute);
         }
         let deadline = time.deadline;
-        if H::BUGS.overflow_recursion {
+        if const { H::BUGS.overflow_recursion } {
             self.historic_timeout_lock();
         }
         let key = sub.parked.insert(parked_timer(timeout, Some(target)));
         if let Some(entry) = sub.parked.get_mut(target) {
             match &mut entry.waits {
-                Waits::Ready { req, .. } | Waits::Time { req } | Waits::LinkTime { req, .. } => {
-                    req.link_timeout = Some(key);
-                }
+                Waits::Ready { req, .. }
+                | Waits::Blocked { req, .. }
+                | Waits::Time { req }
+                | Waits::LinkTime { req, .. }
+                | Waits::Device { req } => req.link_timeout = Some(key),
                 Waits::Work { job } => job.set_link_timeout(key),
             }
         }
@@ -212,7 +214,7 @@ impl<H: Host> Ring<H> {
         let Some(key) = req.link_timeout.take() else { return };
         // Whoever takes the entry owns the timeout: here, or the timer that fired.
         let entry = sub.parked.remove(key);
-        if entry.is_some() || H::BUGS.link_timeout_double_put {
+        if entry.is_some() || const { H::BUGS.link_timeout_double_put } {
             self.host.at(Point::Put { object: key.as_u64(), by: "end_link_timeout" });
         }
         let Some(entry) = entry else { return };
@@ -286,7 +288,8 @@ impl<H: Host> Ring<H> {
         req.silent = req.has(IOSQE_CQE_SKIP_SUCCESS);
         let result = crate::cancel::cancel_parked(sub, target);
         let res = match result {
-            Ok(()) => Errno::ETIME.as_result(),
+            Ok(0) => Errno::ETIME.as_result(),
+            Ok(count) => count,
             Err(errno) => errno.as_result(),
         };
         self.complete(sub, req, res);
@@ -346,9 +349,11 @@ pub(crate) fn rearm_linked<H: Host>(
         ring.host.at(Point::Get(key.as_u64()));
         if let Some(entry) = sub.parked.get_mut(target) {
             match &mut entry.waits {
-                Waits::Ready { req, .. } | Waits::Time { req } | Waits::LinkTime { req, .. } => {
-                    req.link_timeout = Some(key);
-                }
+                Waits::Ready { req, .. }
+                | Waits::Blocked { req, .. }
+                | Waits::Time { req }
+                | Waits::LinkTime { req, .. }
+                | Waits::Device { req } => req.link_timeout = Some(key),
                 Waits::Work { job } => job.set_link_timeout(key),
             }
         }

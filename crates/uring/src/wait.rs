@@ -4,16 +4,18 @@
 //! requests on its own stack, so that nothing is handed to another thread on the way.
 
 use crate::ring::Ring;
+use crate::work::Finished;
 use ringfence_abi::*;
 use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Clock, Event, Host, Point, plain};
 
-const FLAGS_KNOWN: u32 = IORING_ENTER_GETEVENTS
+pub(crate) const FLAGS_KNOWN: u32 = IORING_ENTER_GETEVENTS
     | IORING_ENTER_SQ_WAKEUP
     | IORING_ENTER_SQ_WAIT
     | IORING_ENTER_EXT_ARG
     | IORING_ENTER_REGISTERED_RING
     | IORING_ENTER_ABS_TIMER
+    | IORING_ENTER_EXT_ARG_REG
     | IORING_ENTER_NO_IOWAIT;
 
 /// Events taken from epoll at once.
@@ -26,8 +28,10 @@ const UNDRIVEN_MAX: u32 = 16;
 /// Who drives a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// A thread that waits for completions.
+    /// A thread that wants completions, and has not said so yet.
     Waiter,
+    /// A thread that is counted among those that wait. It looks at the queue itself after this.
+    Sleeper,
     /// The ring's SQPOLL thread.
     SqThread,
     /// Somebody passing by: the attendant, or a synchronous cancel.
@@ -92,7 +96,12 @@ impl<H: Host> Ring<H> {
             self.sqpoll_enter(flags);
         } else if to_submit > 0 {
             self.check_owner()?;
-            submitted = self.with_submit(|ring, sub| ring.submit_entries(sub, to_submit));
+            let starved;
+            (submitted, starved) =
+                self.with_submit(|ring, sub| (ring.submit_entries(sub, to_submit), sub.starved));
+            if submitted == 0 && starved {
+                return Err(Errno::EAGAIN);
+            }
             if submitted != to_submit && flags & IORING_ENTER_GETEVENTS != 0 {
                 // A batch that stopped early does not wait.
                 return Ok(submitted);
@@ -105,7 +114,7 @@ impl<H: Host> Ring<H> {
             if self.is_deferred() {
                 self.check_owner()?;
             }
-            self.wait(min_complete.min(self.layout.cq_entries), limits)
+            self.wait(min_complete.min(self.layout.cq_entries()), limits)
         });
         match waited {
             Err(errno) if submitted == 0 => Err(errno),
@@ -136,13 +145,9 @@ impl<H: Host> Ring<H> {
             limits.sigmask = self.read_sigmask(arg, argsz)?;
             return Ok(limits);
         }
-        if argsz as usize != size_of::<GeteventsArg>() {
-            return Err(Errno::EINVAL);
-        }
-        let ext: GeteventsArg = plain::read(&self.host, arg)?;
+        let (ext, time) = self.wait_argument(flags, arg, argsz)?;
         limits.sigmask = self.read_sigmask(ext.sigmask, u64::from(ext.sigmask_sz))?;
-        if ext.ts != 0 {
-            let time: Timespec = plain::read(&self.host, ext.ts)?;
+        if let Some(time) = time {
             let nanos = (time.tv_sec.max(0) as u64)
                 .saturating_mul(1_000_000_000)
                 .saturating_add(time.tv_nsec.max(0) as u64);
@@ -155,6 +160,35 @@ impl<H: Host> Ring<H> {
             limits.min_deadline = Some(now + u64::from(ext.min_wait_usec) * 1000);
         }
         Ok(limits)
+    }
+
+    /// The argument of a wait, and its time: from where the program points, or from a registered
+    /// region.
+    fn wait_argument(
+        &self,
+        flags: u32,
+        arg: u64,
+        argsz: u64,
+    ) -> Result<(GeteventsArg, Option<Timespec>)> {
+        if flags & IORING_ENTER_EXT_ARG_REG == 0 {
+            if argsz as usize != size_of::<GeteventsArg>() {
+                return Err(Errno::EINVAL);
+            }
+            let ext: GeteventsArg = plain::read(&self.host, arg)?;
+            let time = if ext.ts == 0 { None } else { Some(plain::read(&self.host, ext.ts)?) };
+            return Ok((ext, time));
+        }
+        if argsz as usize != size_of::<RegWait>() {
+            return Err(Errno::EINVAL);
+        }
+        let wait = self.submit.lock().registered.wait_argument(&self.host, arg)?;
+        if wait.flags & !IORING_REG_WAIT_TS != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let (sigmask, sigmask_sz, min_wait_usec) =
+            (wait.sigmask, wait.sigmask_sz, wait.min_wait_usec);
+        let ext = GeteventsArg { sigmask, sigmask_sz, min_wait_usec, ts: 0 };
+        Ok((ext, (wait.flags & IORING_REG_WAIT_TS != 0).then_some(wait.ts)))
     }
 
     fn read_sigmask(&self, addr: u64, size: u64) -> Result<Option<u64>> {
@@ -191,10 +225,12 @@ impl<H: Host> Ring<H> {
             return Ok(());
         }
         self.undriven.store(0, Ordering::Relaxed);
-        self.drive(Role::Waiter, Some(0), None)?;
-        (ready, _) = self.look();
-        if ready >= want {
-            return Ok(());
+        if want == 0 || ready >= want {
+            self.drive(Role::Waiter, Some(0), None)?;
+            (ready, _) = self.look();
+            if ready >= want {
+                return Ok(());
+            }
         }
         // The waker stands before anybody can be asked to use it: else a worker that is done before
         // the first wait of a ring has nothing to signal, and the wait never ends.
@@ -216,6 +252,7 @@ impl<H: Host> Ring<H> {
             return look;
         }
         let mut cq = self.cq.lock();
+        cq.catch_up(&self.shm);
         if cq.has_overflow() {
             cq.flush_overflow(&self.shm, &self.layout);
         }
@@ -256,8 +293,12 @@ impl<H: Host> Ring<H> {
             {
                 return Err(Errno::ETIME);
             }
-            let timeout = until.map(|until| until.saturating_sub(now));
-            self.drive(Role::Waiter, timeout, limits.sigmask)?;
+            let mut timeout = until.map(|until| until.saturating_sub(now));
+            if crate::inherit::is_shared(&self.shm) {
+                let look = crate::inherit::LOOK_NS;
+                timeout = Some(timeout.map_or(look, |timeout| timeout.min(look)));
+            }
+            self.drive(Role::Sleeper, timeout, limits.sigmask)?;
         }
     }
 
@@ -295,6 +336,7 @@ impl<H: Host> Ring<H> {
         let due = deadline != u64::MAX || self.deadline.load(Ordering::Acquire) != u64::MAX;
         if count > 0 || due || self.has_task_work.load(Ordering::Acquire) {
             let passed_by = self.with_submit(|ring, sub| {
+                sub.after.by_sleeper = role == Role::Sleeper;
                 ring.run_task_work(sub);
                 let passed_by = ring.handle_events(sub, role, &events[..count]);
                 if due {
@@ -314,7 +356,7 @@ impl<H: Host> Ring<H> {
     fn run_timers(self: &Arc<Self>, sub: &mut crate::submit::Submit<H>) {
         self.host.at(Point::TimersBegin);
         self.expire(sub);
-        if H::BUGS.timer_inversion {
+        if const { H::BUGS.timer_inversion } {
             // As the kernel's timer callbacks did, they take the completion lock themselves.
             self.flush(sub);
         }
@@ -329,13 +371,16 @@ impl<H: Host> Ring<H> {
         if self.has(IORING_SETUP_TASKRUN_FLAG) {
             self.shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
         }
-        let done = if H::BUGS.timer_inversion {
+        let done = if const { H::BUGS.timer_inversion } {
             self.historic_task_work()
         } else {
             std::mem::take(&mut *self.task_work.lock())
         };
-        for (key, req, res) in done {
-            self.finish_work(sub, key, req, res);
+        for done in done {
+            match done {
+                Finished::Work(key, req, res) => self.finish_work(sub, key, req, res),
+                Finished::Wait(key, wait, res) => self.finish_wait(sub, key, &wait, res),
+            }
         }
     }
 
@@ -346,6 +391,7 @@ impl<H: Host> Ring<H> {
             self.shm.set_bits(layout::SQ_FLAGS, IORING_SQ_TASKRUN);
         }
         if first {
+            self.signal_poll_fd();
             self.signal_eventfd(true);
         }
         if self.waiting.load(Ordering::Acquire) > 0 {

@@ -4,13 +4,14 @@
 //! idle, and ends after five idle seconds, so that none exists while nothing blocks. Work on
 //! files and paths is bounded, as in the kernel; work that may wait for long is not.
 
+use crate::blocked::{Blocked, Wait};
 use crate::locks;
 use crate::opdef::{Table as Ops, UNBOUNDED};
 use crate::parked::Key;
-use crate::request::Req;
+use crate::request::{FileRef, OwnedFile, Req};
 use crate::ring::Ring;
 use ringfence_abi::Op;
-use ringfence_host::sync::{Arc, AtomicU32, Mutex, Ordering, mutex};
+use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering, mutex};
 use ringfence_host::{Clock, Host, Point};
 use std::collections::VecDeque;
 
@@ -21,11 +22,43 @@ const IDLE_NS: u64 = 5_000_000_000;
 const BOUNDED_MAX: u32 = 64;
 const UNBOUNDED_MAX: u32 = 4096;
 
+/// What a thread has done for a ring whose owner alone may post.
+pub(crate) enum Finished<H: Host> {
+    /// A worker's call, and its result.
+    Work(Key, Req<H>, i32),
+    /// A wait, and what ended it.
+    Wait(Key, Arc<Wait>, i32),
+}
+
+/// What a thread does next.
+enum Task<H: Host> {
+    Job(Arc<Job<H>>),
+    Wait(Arc<Blocked<H>>),
+}
+
+impl<H: Host> Task<H> {
+    /// Does it; whether it was bounded work, and whether a wait.
+    fn run(self) -> (bool, bool) {
+        match self {
+            Task::Job(job) => {
+                job.run();
+                (!job.unbounded, false)
+            }
+            Task::Wait(wait) => {
+                wait.run();
+                (false, true)
+            }
+        }
+    }
+}
+
 /// A request at a worker. Until a worker takes it, it can be cancelled.
 pub(crate) struct Job<H: Host> {
     ring: Arc<Ring<H>>,
-    key: Key,
+    pub(crate) key: Key,
     unbounded: bool,
+    /// The worker that took it is at its call, or beyond.
+    entered: AtomicBool,
     state: Mutex<H, JobState<H>>,
 }
 
@@ -39,7 +72,13 @@ impl<H: Host> Job<H> {
         let unbounded = Ops::<H>::get(req.sqe.opcode).is_some_and(|def| def.has(UNBOUNDED));
         let state = JobState { req: Some(req), link_timeout: None };
         let state = mutex(&ring.host, &locks::JOB, state);
-        Arc::new(Job { ring: Arc::clone(ring), key, unbounded, state })
+        Arc::new(Job {
+            ring: Arc::clone(ring),
+            key,
+            unbounded,
+            entered: AtomicBool::new(false),
+            state,
+        })
     }
 
     /// Takes the request; `None` once a worker, or a cancel, has.
@@ -49,6 +88,29 @@ impl<H: Host> Job<H> {
         self.ring.host.at(self.link_access(false, "take"));
         req.link_timeout = state.link_timeout;
         Some(req)
+    }
+
+    /// The program is about to close the descriptor `fd`. A request that names it keeps `kept`, if
+    /// no worker has taken it; one that a worker has taken is waited for until its call is made, for
+    /// then the kernel holds the file.
+    pub(crate) fn keep_file(&self, fd: i32, kept: &mut Option<Arc<OwnedFile<H>>>) {
+        {
+            let mut state = self.state.lock();
+            if let Some(req) = &mut state.req {
+                if matches!(req.file, FileRef::Plain(plain) if plain == fd) {
+                    if kept.is_none() {
+                        *kept = OwnedFile::dup(&self.ring.host, fd).ok();
+                    }
+                    if let Some(kept) = kept {
+                        req.file = FileRef::Owned(Arc::clone(kept));
+                    }
+                }
+                return;
+            }
+        }
+        while !self.entered.load(Ordering::Acquire) {
+            let _ = self.ring.host.syscall(libc::SYS_sched_yield, [0; 6]);
+        }
     }
 
     /// The linked timeout that runs for it.
@@ -76,16 +138,39 @@ impl<H: Host> Job<H> {
         Point::Link { of: std::ptr::from_ref(self) as usize, writes, by }
     }
 
-    /// Makes the blocking call and gives the result back to the ring.
-    fn run(&self) {
-        let Some(mut req) = self.take() else { return };
+    /// Copies what the submission points to, for its memory may go when the submission returns; false
+    /// if that cannot be had.
+    pub(crate) fn keep_memory(&self) -> bool {
+        let mut state = self.state.lock();
+        let Some(req) = &mut state.req else { return true };
+        req.sqe.opcode != Op::Statx as u8 || crate::ops::fs::keep_path(req, &self.ring.host).is_ok()
+    }
+
+    /// Makes the blocking call; `None` if the request was taken before.
+    pub(crate) fn call(&self) -> Option<(Req<H>, i32)> {
+        let mut req = self.take()?;
         let work = Ops::<H>::get(req.sqe.opcode).map(|def| def.work);
-        self.ring.host.at(Point::WorkerCall);
-        let res = work.map_or(-22, |work| work(&mut req, &self.ring.host));
-        if H::BUGS.link_chain_race {
-            self.historic_free(&mut req, &self.ring.host);
+        let host = &self.ring.host;
+        host.at(Point::WorkerCall);
+        self.entered.store(true, Ordering::Release);
+        let res = match (work, req.credentials.clone()) {
+            (None, _) => ringfence_abi::Errno::EINVAL.as_result(),
+            (Some(work), None) => work(&mut req, host),
+            (Some(work), Some(credentials)) => credentials
+                .during(host, || work(&mut req, host))
+                .unwrap_or_else(|errno| errno.as_result()),
+        };
+        if const { H::BUGS.link_chain_race } {
+            self.historic_free(&mut req, host);
         }
-        self.ring.work_done(self.key, req, res);
+        Some((req, res))
+    }
+
+    /// Makes the call and gives the result back to the ring.
+    fn run(&self) {
+        if let Some((req, res)) = self.call() {
+            self.ring.work_done(self.key, req, res);
+        }
     }
 }
 
@@ -93,7 +178,7 @@ impl<H: Host> Ring<H> {
     /// A worker is done with a request.
     fn work_done(self: &Arc<Self>, key: Key, req: Req<H>, res: i32) {
         if self.is_deferred() && !self.dead.load(Ordering::Acquire) {
-            self.task_work.lock().push((key, req, res));
+            self.task_work.lock().push(Finished::Work(key, req, res));
             self.announce_task_work();
             return;
         }
@@ -111,6 +196,7 @@ impl<H: Host> Ring<H> {
         if let Some(entry) = sub.parked.remove(key)
             && let crate::parked::Waits::Work { job } = entry.waits
         {
+            sub.at_workers -= 1;
             // It may have been armed after the worker took the request.
             req.link_timeout = job.link_timeout();
         }
@@ -130,6 +216,9 @@ impl<H: Host> Ring<H> {
 struct PoolState<H: Host> {
     bounded: VecDeque<Arc<Job<H>>>,
     unbounded: VecDeque<Arc<Job<H>>>,
+    /// Waits, which need a thread each and count against no limit.
+    waits: VecDeque<Arc<Blocked<H>>>,
+    at_waits: u32,
     /// Threads alive and threads idle.
     threads: u32,
     idle: u32,
@@ -139,21 +228,27 @@ struct PoolState<H: Host> {
 }
 
 impl<H: Host> PoolState<H> {
-    /// The next job that its class's limit allows.
-    fn next(&mut self) -> Option<Arc<Job<H>>> {
+    /// The next wait, or job that its class's limit allows.
+    fn next(&mut self) -> Option<Task<H>> {
+        if let Some(wait) = self.waits.pop_front() {
+            self.at_waits += 1;
+            return Some(Task::Wait(wait));
+        }
         if self.at_bounded < self.limits[0]
             && let Some(job) = self.bounded.pop_front()
         {
             self.at_bounded += 1;
-            return Some(job);
+            return Some(Task::Job(job));
         }
-        self.unbounded.pop_front()
+        self.unbounded.pop_front().map(Task::Job)
     }
 
     fn wants_thread(&self) -> bool {
-        let waiting = self.bounded.len().min((self.limits[0] - self.at_bounded) as usize)
-            + self.unbounded.len();
-        waiting > self.idle as usize && self.threads < self.limits[0] + self.limits[1]
+        let bounded = self.limits[0].saturating_sub(self.at_bounded);
+        let jobs = self.bounded.len().min(bounded as usize) + self.unbounded.len();
+        let at_jobs = self.threads - self.at_waits;
+        let may_start = !self.waits.is_empty() || at_jobs < self.limits[0] + self.limits[1];
+        self.waits.len() + jobs > self.idle as usize && may_start
     }
 }
 
@@ -170,6 +265,8 @@ impl<H: Host> Pool<H> {
         let state = PoolState {
             bounded: VecDeque::new(),
             unbounded: VecDeque::new(),
+            waits: VecDeque::new(),
+            at_waits: 0,
             threads: 0,
             idle: 0,
             at_bounded: 0,
@@ -180,11 +277,12 @@ impl<H: Host> Pool<H> {
     }
 
     /// Queues work, and starts threads for it as far as none is idle.
-    pub(crate) fn queue(self: &Arc<Self>, jobs: Vec<Arc<Job<H>>>) {
-        let count = jobs.len() as u32;
+    pub(crate) fn queue(self: &Arc<Self>, jobs: Vec<Arc<Job<H>>>, waits: &[Arc<Blocked<H>>]) {
+        let count = (jobs.len() + waits.len()) as u32;
         let mut start = 0;
         {
             let mut state = self.state.lock();
+            state.waits.extend(waits.iter().cloned());
             for job in jobs {
                 if job.unbounded {
                     state.unbounded.push_back(job)
@@ -211,12 +309,14 @@ impl<H: Host> Pool<H> {
         if self.host.spawn("ringfence/work", Box::new(move || pool.serve())).is_ok() {
             return;
         }
-        let alone = {
+        let (alone, waits) = {
             let mut state = self.state.lock();
             state.threads -= 1;
             state.idle -= 1;
-            state.threads == 0
+            let taken = state.waits.len().min(state.idle as usize);
+            (state.threads == 0, state.waits.split_off(taken))
         };
+        waits.iter().for_each(|wait| wait.refuse());
         // No thread can be had: the work is done here rather than never.
         if alone {
             while let Some(job) = self.take_for_caller() {
@@ -242,13 +342,12 @@ impl<H: Host> Pool<H> {
                 }
                 next
             };
-            if let Some(job) = next {
-                job.run();
+            if let Some(task) = next {
+                let (bounded, wait) = task.run();
                 let mut state = self.state.lock();
                 state.idle += 1;
-                if !job.unbounded {
-                    state.at_bounded -= 1;
-                }
+                state.at_bounded -= u32::from(bounded);
+                state.at_waits -= u32::from(wait);
                 continue;
             }
             let start = self.host.now(Clock::Monotonic);
@@ -263,7 +362,7 @@ impl<H: Host> Pool<H> {
     /// Ends an idle thread, unless work has come.
     fn retire(&self) -> bool {
         let mut state = self.state.lock();
-        if !state.bounded.is_empty() || !state.unbounded.is_empty() {
+        if !state.bounded.is_empty() || !state.unbounded.is_empty() || !state.waits.is_empty() {
             return false;
         }
         state.threads -= 1;

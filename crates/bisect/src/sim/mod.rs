@@ -35,6 +35,8 @@ pub struct Trial {
     pub end: End,
     /// The true culprit's probability at the end.
     pub truth: f64,
+    /// The suspects left where no test can tell them apart; empty otherwise.
+    pub hidden: Vec<Node>,
     /// All runs, the first checks included.
     pub runs: u32,
     /// Runs at the failing end at the very start.
@@ -55,6 +57,7 @@ pub fn play(world: &World<'_>, config: &Config, random: &mut Random) -> Trial {
     let mut trial = Trial {
         end: End::NeverFails,
         truth: 0.0,
+        hidden: Vec::new(),
         runs: 0,
         first_runs: config.first_runs,
         builds: 0,
@@ -101,6 +104,7 @@ pub fn play(world: &World<'_>, config: &Config, random: &mut Random) -> Trial {
             trial.seconds += config.costs.wave * f64::from(ran.div_ceil(config.at_once));
         }
     }
+    trial.hidden = search.inseparable().unwrap_or_default();
     trial.truth = search.posterior()[world.culprit];
     trial
 }

@@ -1,9 +1,8 @@
 //! `ringfence bench`: workloads on the kernel's io_uring, on ringfence, and without io_uring.
 
 use crate::bench::{self, Plan};
-use anyhow::{Result, bail};
-use clap::ValueEnum;
-use ringfence_bench::{Half, WORKLOADS, Workload};
+use anyhow::Result;
+use ringfence_bench::{WORKLOADS, Workload};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -39,21 +38,6 @@ pub(crate) struct Args {
     /// Measure C programs over liburing, built here, instead of our own; needs cc and liburing-dev
     #[arg(long)]
     c: bool,
-
-    /// Measure one half of the one workload in this process, in a directory prepared for it
-    #[arg(long, hide = true, requires = "site")]
-    measure: Option<Measure>,
-
-    /// The directory prepared for --measure
-    #[arg(long, hide = true)]
-    site: Option<PathBuf>,
-}
-
-/// What a measuring process does.
-#[derive(Clone, Copy, ValueEnum)]
-enum Measure {
-    Ring,
-    Plain,
 }
 
 fn workload(name: &str) -> Result<&'static Workload, String> {
@@ -71,15 +55,6 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    if let (Some(measure), Some(site)) = (args.measure, &args.site) {
-        let [workload] = args.workload[..] else { bail!("--measure wants one --workload") };
-        let half = match measure {
-            Measure::Ring => Half::Ring,
-            Measure::Plain => Half::Plain,
-        };
-        println!("{}", bench::measure(workload, half, site, args.seconds)?);
-        return Ok(ExitCode::SUCCESS);
-    }
     let workloads = match args.workload.is_empty() {
         true => WORKLOADS.iter().collect(),
         false => args.workload,

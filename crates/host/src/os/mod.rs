@@ -2,12 +2,14 @@
 #![expect(unsafe_code, reason = "makes system calls")]
 
 mod ring_memory;
+mod thread_exit;
 mod vector;
 
 use crate::sync::{self, AtomicU32, LockClass, RawFutex};
 use crate::{Clock, Event, Host, RingMemory, fault, signal};
 use ringfence_abi::{Errno, Result};
 use std::cell::Cell;
+use std::sync::OnceLock;
 
 /// The operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,6 +72,14 @@ thread_local! {
 /// A lock of the engine's is a word: its class is for hosts that look at it.
 const _: () = assert!(size_of::<sync::Mutex<Os, u32>>() == 8);
 
+/// Who knows whether kernel AIO may be tried under a seccomp filter.
+pub(crate) static AIO_PERMISSION: OnceLock<crate::kernel_aio::Permission> = OnceLock::new();
+
+/// Whether a seccomp filter is in force, which could kill for a call.
+fn is_filtered() -> bool {
+    syscall(libc::SYS_prctl, [libc::PR_GET_SECCOMP as u64, 0, 0, 0, 0, 0]) != Ok(0)
+}
+
 impl Host for Os {
     type Lock = RawFutex;
 
@@ -88,7 +98,10 @@ impl Host for Os {
 
     #[inline]
     fn syscall(&self, number: i64, args: [u64; 6]) -> Result<u64> {
-        syscall(number, args)
+        crate::watch::before(number, &args);
+        let result = syscall(number, args);
+        crate::watch::after(number, &args, &result);
+        result
     }
 
     #[inline]
@@ -154,6 +167,10 @@ impl Host for Os {
         id
     }
 
+    fn at_thread_exit(&self, body: Box<dyn FnOnce() + Send>) {
+        thread_exit::push(body);
+    }
+
     fn cpus(&self) -> u32 {
         // SAFETY: a question to libc without pointers.
         unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.max(1) as u32
@@ -170,6 +187,12 @@ impl Host for Os {
 
     fn release_fd(&self) -> Option<i32> {
         ring_memory::release_fd()
+    }
+
+    fn allows_kernel_aio(&self) -> bool {
+        static ALLOWED: OnceLock<bool> = OnceLock::new();
+        let find_out = || AIO_PERMISSION.get().is_some_and(|find_out| find_out());
+        *ALLOWED.get_or_init(|| !is_filtered() || find_out())
     }
 
     fn private_fds(&self) -> Vec<i32> {

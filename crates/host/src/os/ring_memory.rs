@@ -65,11 +65,40 @@ pub(super) fn create(size: u64) -> Result<RingMemory> {
 }
 
 fn prepare(fd: i32, size: u64) -> Result<()> {
-    syscall(libc::SYS_ftruncate, [fd as u64, size, 0, 0, 0, 0])?;
+    set_size(fd, size)?;
     // A program's ftruncate on its ring must not turn the engine's mapping into SIGBUS.
     let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
     syscall(libc::SYS_fcntl, [fd as u64, libc::F_ADD_SEALS as u64, seals as u64, 0, 0, 0])?;
     Ok(())
+}
+
+/// Gives the memory its size, which the kernel's rings have without any limit on files.
+///
+/// Beyond the soft limit the call would fail *and* raise SIGXFSZ, which kills. The limit is raised
+/// for the moment of the call: no page is allocated, and a write of another thread that would have
+/// failed in this moment may succeed.
+fn set_size(fd: i32, size: u64) -> Result<()> {
+    let truncate = || syscall(libc::SYS_ftruncate, [fd as u64, size, 0, 0, 0, 0]).map(|_| ());
+    let old = file_size_limit(None)?;
+    if old.rlim_cur >= size {
+        return truncate();
+    }
+    if old.rlim_max < size {
+        return Err(Errno::ENOMEM);
+    }
+    file_size_limit(Some(libc::rlimit64 { rlim_cur: old.rlim_max, ..old }))?;
+    let result = truncate();
+    file_size_limit(Some(old))?;
+    result
+}
+
+/// `RLIMIT_FSIZE`, after setting it if a new one is given.
+fn file_size_limit(new: Option<libc::rlimit64>) -> Result<libc::rlimit64> {
+    let mut old = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    let new = new.as_ref().map_or(0, |new| std::ptr::from_ref(new) as u64);
+    let resource = libc::RLIMIT_FSIZE as u64;
+    syscall(libc::SYS_prlimit64, [0, resource, new, calls::addr_mut(&mut old), 0, 0])?;
+    Ok(old)
 }
 
 fn second_open(first: i32) -> Result<RingMemory> {

@@ -1,7 +1,7 @@
-//! Builds a C program and runs it with the preload, where the kernel refuses io_uring.
+//! Builds a C program and runs it with the preload, where the kernel refuses io_uring and AIO.
 #![expect(unsafe_code, reason = "sets a child's personality before it executes a program")]
 
-use ringfence_refusal::{Answer, refuse_io_uring};
+use ringfence_refusal::{Answer, refuse_aio, refuse_io_uring};
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -106,13 +106,15 @@ impl Run {
         // The filter holds for the thread that asks for it, and what it starts.
         std::thread::spawn(move || {
             refuse_io_uring(run.answer).unwrap();
+            refuse_aio(run.answer).unwrap();
             run.here(&program)
         })
         .join()
         .unwrap()
     }
 
-    fn here(&self, program: &Path) -> (std::process::ExitStatus, String, String) {
+    /// Runs a program where the kernel refuses nothing.
+    pub(crate) fn here(&self, program: &Path) -> (std::process::ExitStatus, String, String) {
         let mut command = Command::new(program);
         command.args(&self.args).env("LD_PRELOAD", library());
         command.envs(self.env.iter().copied());

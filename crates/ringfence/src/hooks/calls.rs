@@ -5,7 +5,7 @@
 use crate::{dispatch, hooks, init, raw, real};
 use libc::{c_int, c_long, c_uint, c_void};
 
-/// libc's `syscall`: every call but io_uring's, and those that close, passes through, with all six
+/// libc's `syscall`: every call but those of io_uring and AIO, and those that close, passes through, with all six
 /// arguments and no use of the stack, as `clone` and `vfork` demand.
 ///
 /// # Safety
@@ -20,6 +20,9 @@ pub unsafe extern "C" fn syscall() -> c_long {
         "mov rsi, rdx",
         "mov rdx, rcx",
         "jbe 3f",
+        "cmp rax, 206",
+        "jae 6f",
+        "5:",
         "cmp rax, 3",
         "je 4f",
         "cmp rax, 33",
@@ -48,6 +51,12 @@ pub unsafe extern "C" fn syscall() -> c_long {
         "call {served}",
         "add rsp, 8",
         "ret",
+        "6:",
+        "cmp rax, 210",
+        "jbe 3b",
+        "cmp rax, 333",
+        "je 3b",
+        "jmp 5b",
         "4:",
         "mov rcx, rax",
         "jmp {closed}",
@@ -61,7 +70,7 @@ unsafe extern "C" fn fail(result: i64) -> i64 {
     raw::libc_result(result)
 }
 
-/// `syscall` with a number of io_uring's, the number last, on the stack.
+/// `syscall` with a number of ours, the number last, on the stack.
 unsafe extern "C" fn served(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, number: i64) -> i64 {
     raw::libc_result(serve(number, [a, b, c, d, e, f]))
 }
@@ -72,8 +81,12 @@ unsafe extern "C" fn closed(a: u64, b: u64, c: u64, number: i64) -> i64 {
 }
 
 /// Serves the call, or hands it to the kernel where nothing is to be intercepted.
-fn serve(number: i64, args: [u64; 6]) -> i64 {
-    if init::active() { dispatch::serve(number, args) } else { raw::call(number, args) }
+pub(super) fn serve(number: i64, args: [u64; 6]) -> i64 {
+    match number {
+        _ if init::active() => dispatch::serve(number, args),
+        libc::SYS_io_setup => crate::aio::setup_before_start(args),
+        _ => raw::call(number, args),
+    }
 }
 
 /// `io_uring_setup` of liburing; an error is a negated number.

@@ -6,8 +6,10 @@
 mod calls;
 mod exec;
 mod files;
+mod libaio;
 mod readiness;
 mod signals;
+mod sockets;
 mod streams;
 mod threads;
 
@@ -15,8 +17,10 @@ pub use crate::process::vfork;
 pub use calls::*;
 pub use exec::*;
 pub use files::*;
+pub use libaio::*;
 pub use readiness::*;
 pub use signals::*;
+pub use sockets::*;
 pub use streams::*;
 pub use threads::*;
 
@@ -31,6 +35,12 @@ macro_rules! for_each_replacement {
             io_uring_enter => $crate::hooks::io_uring_enter,
             io_uring_enter2 => $crate::hooks::io_uring_enter2,
             io_uring_register => $crate::hooks::io_uring_register,
+            io_setup => $crate::hooks::io_setup,
+            io_destroy => $crate::hooks::io_destroy,
+            io_submit => $crate::hooks::io_submit,
+            io_cancel => $crate::hooks::io_cancel,
+            io_getevents => $crate::hooks::io_getevents,
+            io_pgetevents => $crate::hooks::io_pgetevents,
             mmap => $crate::hooks::mmap,
             mmap64 => $crate::hooks::mmap,
             close => $crate::hooks::close,
@@ -39,6 +49,8 @@ macro_rules! for_each_replacement {
             freopen => $crate::hooks::freopen,
             freopen64 => $crate::hooks::freopen64,
             closedir => $crate::hooks::closedir,
+            sendmsg => $crate::hooks::sendmsg,
+            sendmmsg => $crate::hooks::sendmmsg,
             dup => $crate::hooks::dup,
             dup2 => $crate::hooks::dup2,
             dup3 => $crate::hooks::dup3,

@@ -1,6 +1,6 @@
-//! Finds call sites of io_uring's system calls in machine code.
+//! Finds call sites of the system calls of io_uring and Linux AIO in machine code.
 //!
-//! A site is *certain* if it is `mov eax, 425..=427` followed by straight-line code up to a
+//! A site is *certain* if it is `mov eax, NUMBER` followed by straight-line code up to a
 //! `syscall`. Compilers put argument loads between the two, and sometimes a direct jump to a shared
 //! `syscall`; both are followed. The jump then takes the place of the load alone.
 //!
@@ -22,8 +22,9 @@ use iced_x86::{
 };
 use memchr::memmem;
 
-/// The numbers of `io_uring_setup`, `io_uring_enter` and `io_uring_register`.
-pub(crate) const NUMBERS: std::ops::RangeInclusive<u32> = 425..=427;
+/// The calls that are served: `io_setup`, `io_destroy`, `io_getevents`, `io_submit`, `io_cancel`;
+/// `io_pgetevents`; `io_uring_setup`, `io_uring_enter` and `io_uring_register`.
+pub(crate) const NUMBERS: [u32; 9] = [206, 207, 208, 209, 210, 333, 425, 426, 427];
 
 /// `close`, `dup2`, `dup3`, `close_range`.
 pub(crate) const CLOSING: [u32; 4] = [3, 33, 292, 436];
@@ -61,7 +62,7 @@ pub(crate) struct Site {
 /// Which system call a site makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Number {
-    /// One of io_uring's, for certain.
+    /// One of [`NUMBERS`], for certain.
     Ring,
     /// One that closes or replaces descriptors, for certain.
     Closing,
@@ -175,20 +176,35 @@ fn before(line: &Line) -> Option<Site> {
     body.iter().all(plain).then_some(Site { body, call: line.end, number: Number::Unknown })
 }
 
-/// Addresses at which a number of io_uring seems to be loaded into eax.
-fn number_loads(code: &[u8], base: u64) -> impl Iterator<Item = u64> + '_ {
-    memmem::find_iter(code, &[0x01, 0x00, 0x00]).filter_map(move |tail| {
-        let low = tail.checked_sub(1)?;
-        if !NUMBERS.contains(&(0x100 + u32::from(code[low]))) {
+/// Addresses at which a number of ours seems to be loaded into eax.
+fn number_loads(code: &[u8], base: u64) -> Vec<u64> {
+    // Numbers of the same upper bytes are looked for at once, by these.
+    let high = memmem::find_iter(code, &[0x01, 0x00, 0x00]).filter_map(|tail| tail.checked_sub(1));
+    let small = NUMBERS.iter().filter(|number| **number < 0x100);
+    let low = small.flat_map(|&number| {
+        let forms: [&[u8]; 2] =
+            [&[0xb8, number as u8, 0, 0, 0], &[0xc7, 0xc0, number as u8, 0, 0, 0]];
+        forms
+            .into_iter()
+            .flat_map(|form| {
+                memmem::find_iter(code, form).map(|at| at + form.len() - 4).collect::<Vec<_>>()
+            })
+            .collect::<Vec<_>>()
+    });
+    let load = |at: usize| {
+        let number = code.get(at..at + 4)?;
+        let number = u32::from_le_bytes([number[0], number[1], number[2], number[3]]);
+        if !NUMBERS.contains(&number) {
             return None;
         }
-        let before = |n: usize| low.checked_sub(n).map(|at| code[at]);
+        let before = |n: usize| at.checked_sub(n).map(|at| code[at]);
         match (before(3), before(2), before(1)) {
-            (Some(0x48), Some(0xc7), Some(0xc0)) => Some(base + low as u64 - 3),
-            (_, _, Some(0xb8)) => Some(base + low as u64 - 1),
+            (Some(0x48), Some(0xc7), Some(0xc0)) => Some(base + at as u64 - 3),
+            (_, _, Some(0xb8)) => Some(base + at as u64 - 1),
             _ => None,
         }
-    })
+    };
+    high.chain(low).filter_map(load).collect()
 }
 
 /// What decodes code.

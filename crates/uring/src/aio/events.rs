@@ -67,7 +67,7 @@ pub(super) fn get<H: Host, R: Rule>(
         if taken >= min && (taken > 0 || looked) {
             break Ok(());
         }
-        let want = (min - taken).min(i64::from(user.ring.layout.cq_entries)) as u32;
+        let want = (min - taken).min(i64::from(user.ring.layout.cq_entries())) as u32;
         let context = user.leave();
         let waited = context.ring.wait_strictly(want, limits);
         looked = true;

@@ -51,6 +51,8 @@ pub struct Historic;
 
 impl Rule for Historic {
     fn take(life: &Life) -> bool {
+        // As if preempted right here: any schedule of threads may do so.
+        std::thread::yield_now();
         life.word.fetch_add(1, Ordering::Acquire);
         true
     }

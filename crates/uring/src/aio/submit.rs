@@ -57,7 +57,7 @@ pub(super) fn submit<H: Host, R: Rule>(context: &Context<H, R>, nr: i64, list: u
 /// Requests that can still be accepted: each has a place for its event until that is taken.
 fn room<H: Host>(ring: &Ring<H>, sub: &Submit<H>) -> u32 {
     let ready = ring.cq.lock().ready(&ring.shm, &ring.layout) as usize;
-    ring.layout.cq_entries.saturating_sub((ready + sub.alive + sub.batch.len()) as u32)
+    ring.layout.cq_entries().saturating_sub((ready + sub.alive + sub.batch.len()) as u32)
 }
 
 /// Accepts the request whose address stands at place `index` of `list`, and starts it.
@@ -156,7 +156,9 @@ fn prepare<H: Host>(
 fn judge<H: Host>(host: &H, req: &Req<H>, outcome: Outcome) -> Result<Outcome> {
     match outcome {
         Outcome::Done(res) => refusal(req, res).map_or(Ok(outcome), Err),
-        Outcome::Work => look(host, req.sqe.fd)?.check_work(req.sqe.opcode).map(|()| outcome),
+        Outcome::Work | Outcome::Device | Outcome::Here(_) => {
+            look(host, req.sqe.fd)?.check_work(req.sqe.opcode).map(|()| outcome)
+        }
         Outcome::Wait(_) | Outcome::WaitUntried(_) => {
             let file = look(host, req.sqe.fd)?;
             if req.sqe.opcode != Op::PollAdd as u8 {
@@ -167,7 +169,7 @@ fn judge<H: Host>(host: &H, req: &Req<H>, outcome: Outcome) -> Result<Outcome> {
             // What is always ready has no other events to wait for.
             if file.is_on_disk() { Err(Errno::EINVAL) } else { Ok(outcome) }
         }
-        Outcome::Timer(_) => Ok(outcome),
+        Outcome::Timer(_) | Outcome::Block => Ok(outcome),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::locks;
 use crate::ring::Ring;
 use ringfence_abi::{Errno, Result};
 use ringfence_host::Host;
-use ringfence_host::sync::{Arc, AtomicUsize, Mutex, Ordering, mutex};
+use ringfence_host::sync::{Arc, AtomicU32, AtomicUsize, Mutex, Ordering, mutex};
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Weak;
@@ -17,17 +17,22 @@ pub struct Contexts<H: Host, R: Rule = OnlyLive> {
     by_id: Mutex<H, HashMap<u64, Arc<Context<H, R>>>>,
     /// How many there are; a look without the lock.
     count: AtomicUsize,
+    /// Tells this table from that of the process it was forked from.
+    number: u32,
 }
+
+static TABLES: AtomicU32 = AtomicU32::new(0);
 
 /// The context that a thread used last. It keeps no context alive and may outlive any.
 pub struct Recent<H: Host, R: Rule = OnlyLive> {
     id: u64,
+    table: u32,
     context: Weak<Context<H, R>>,
 }
 
 impl<H: Host, R: Rule> Default for Recent<H, R> {
     fn default() -> Self {
-        Recent { id: 0, context: Weak::new() }
+        Recent { id: 0, table: 0, context: Weak::new() }
     }
 }
 
@@ -69,7 +74,8 @@ impl<H: Host, R: Rule> Contexts<H, R> {
     #[doc(hidden)]
     pub fn new(host: &H) -> Self {
         let by_id = mutex(host, &locks::AIO_CONTEXTS, HashMap::new());
-        Contexts { by_id, count: AtomicUsize::new(0) }
+        let number = TABLES.fetch_add(1, Ordering::Relaxed) + 1;
+        Contexts { by_id, count: AtomicUsize::new(0), number }
     }
 
     /// Makes a context with room for `nr_events` requests; its id.
@@ -100,6 +106,7 @@ impl<H: Host, R: Rule> Contexts<H, R> {
     #[inline]
     pub(super) fn look_up(&self, id: u64, recent: &mut Recent<H, R>) -> Option<User<H, R>> {
         if recent.id == id
+            && recent.table == self.number
             && let Some(user) = recent.context.upgrade().and_then(User::of)
         {
             return Some(user);
@@ -110,7 +117,7 @@ impl<H: Host, R: Rule> Contexts<H, R> {
     #[cold]
     fn look_up_slow(&self, id: u64, recent: &mut Recent<H, R>) -> Option<User<H, R>> {
         let context = self.by_id.lock().get(&id).cloned()?;
-        *recent = Recent { id, context: Arc::downgrade(&context) };
+        *recent = Recent { id, table: self.number, context: Arc::downgrade(&context) };
         User::of(context)
     }
 

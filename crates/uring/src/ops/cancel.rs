@@ -26,12 +26,7 @@ fn wanted<H: Host>(req: &Req<H>) -> Match {
 
 pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     let wanted = wanted(req);
-    if wanted.flags & IORING_ASYNC_CANCEL_FD != 0
-        && let Err(errno) = cx.ring.check_open(cx.sub, &wanted)
-    {
-        return Outcome::Done(errno.as_result());
-    }
-    Outcome::Done(match cancel(cx.sub, &wanted) {
+    Outcome::Done(match cancel(&cx.ring.host, cx.sub, &wanted) {
         Ok(res) => res,
         Err(errno) => errno.as_result(),
     })

@@ -14,6 +14,8 @@ const PAGE: u64 = 4096;
 pub(crate) struct Copies {
     /// Up to two paths, each with its NUL.
     pub(crate) paths: [Vec<u8>; 2],
+    /// The value of an attribute.
+    pub(crate) value: Vec<u8>,
     /// How to open.
     pub(crate) how: OpenHow,
 }

@@ -1,4 +1,4 @@
-//! EPOLL_CTL.
+//! EPOLL_CTL and EPOLL_WAIT.
 
 use crate::issue::Cx;
 use crate::request::{Extra, Outcome, Req};
@@ -28,4 +28,19 @@ pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     let events = std::mem::take(&mut req.big_cqe[0]) as u32;
     let (epfd, op, fd) = (req.sqe.fd, req.sqe.len as i32, req.sqe.off as i32);
     Outcome::of(calls::epoll_ctl(&cx.ring.host, epfd, op, fd, events, data).map(|()| 0))
+}
+
+pub(crate) fn prep_wait<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()> {
+    let sqe = &req.sqe;
+    let unused = sqe.off != 0 || sqe.op_flags != 0 || sqe.buf_index != 0 || sqe.file_index != 0;
+    if unused { Err(Errno::EINVAL) } else { Ok(()) }
+}
+
+/// Takes the events that are there; an epoll set is readable when there are some.
+pub(crate) fn wait<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
+    let (fd, sqe) = (req.file.fd() as u64, &req.sqe);
+    match cx.call(libc::SYS_epoll_wait, [fd, sqe.addr, u64::from(sqe.len), 0, 0, 0]) {
+        Ok(0) => Outcome::Wait(libc::EPOLLIN as u32),
+        result => Outcome::of(result),
+    }
 }

@@ -3,7 +3,7 @@
 use crate::issue::Cx;
 use crate::ops::copies::{Copies, read_path};
 use crate::request::{Extra, Outcome, Req, result_of};
-use crate::submit::Prep;
+use crate::submit::{PATIENCE_META, Prep};
 use ringfence_abi::*;
 use ringfence_host::Host;
 
@@ -63,28 +63,26 @@ pub(crate) fn prep_statx<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Res
 
 /// Nearly always served from memory: inline until it hurts.
 pub(crate) fn issue_statx<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    let mut patience = cx.sub.patience[crate::submit::PATIENCE_META];
-    if req.force_async || !patience.allows() {
-        cx.sub.patience[crate::submit::PATIENCE_META] = patience;
-        return punt_statx(req, &cx.ring.host);
+    if !req.force_async && cx.sub.blocking(PATIENCE_META) == Outcome::Here(PATIENCE_META) {
+        return Outcome::Here(PATIENCE_META);
     }
-    let res = patience.time(&cx.ring.host, || statx(req, &cx.ring.host));
-    cx.sub.patience[crate::submit::PATIENCE_META] = patience;
-    Outcome::Done(res)
+    match keep_path(req, &cx.ring.host) {
+        Ok(()) => Outcome::Work,
+        Err(errno) => Outcome::Done(errno.as_result()),
+    }
 }
 
 /// Copies the path for a worker, if prep did not.
-fn punt_statx<H: Host>(req: &mut Req<H>, host: &H) -> Outcome {
+///
+/// # Errors
+/// `EFAULT`.
+pub(crate) fn keep_path<H: Host>(req: &mut Req<H>, host: &H) -> Result<()> {
     if matches!(req.extra, Extra::None) && req.sqe.addr != 0 {
-        match read_path(host, req.sqe.addr) {
-            Ok(path) => {
-                let copies = Copies { paths: [path, Vec::new()], ..Copies::default() };
-                req.extra = Extra::Copies(Box::new(copies));
-            }
-            Err(errno) => return Outcome::Done(errno.as_result()),
-        }
+        let path = read_path(host, req.sqe.addr)?;
+        let copies = Copies { paths: [path, Vec::new()], ..Copies::default() };
+        req.extra = Extra::Copies(Box::new(copies));
     }
-    Outcome::Work
+    Ok(())
 }
 
 /// The path to call with: the copy, or the program's own while its submission lasts.

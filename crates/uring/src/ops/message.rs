@@ -2,14 +2,16 @@
 
 use crate::issue::Cx;
 use crate::kbuf;
-use crate::ops::net::{
-    IN, OUT, blocked, check_ioprio, check_multishot, goes_on, is_multishot, more, poll_first,
-};
+use crate::ops::net::{DONTWAIT, IN, OUT, WAITALL, blocked, check_ioprio, goes_on, poll_first};
+use crate::ops::recv::{check_multishot, is_multishot, more, note_non_empty};
 use crate::ops::rw::read_iovecs;
-use crate::request::{Extra, Outcome, Req};
+use crate::request::{Extra, Outcome, Req, Request};
 use crate::submit::Prep;
 use ringfence_abi::*;
 use ringfence_host::{Host, plain};
+
+/// More control data than this is not looked into, bytes; the system takes no more at once.
+const CONTROL_MAX: u64 = 1 << 16;
 
 /// Longest socket address, bytes.
 const ADDRESS_MAX: u64 = 128;
@@ -57,6 +59,11 @@ impl Message {
         self.iovecs.iter().fold(0u64, |sum, iovec| sum.saturating_add(iovec.len))
     }
 
+    /// Where its bytes are.
+    pub(crate) fn iovecs(&self) -> &[Iovec] {
+        &self.iovecs
+    }
+
     fn read<H: Host>(host: &H, addr: u64, sends: bool) -> Result<Message> {
         let header: Msghdr = plain::read(host, addr)?;
         if header.iovlen > 1024 {
@@ -91,15 +98,23 @@ impl Message {
     }
 }
 
-const DONTWAIT: u32 = libc::MSG_DONTWAIT as u32;
-const WAITALL: u32 = libc::MSG_WAITALL as u32;
+/// Under `MSG_WAITALL` a short transfer breaks a link; otherwise it is a success.
+pub(crate) fn is_short<H: Host>(req: &Request<H>, res: i32) -> bool {
+    let Extra::Message(message) = &req.extra else { return false };
+    req.sqe.op_flags & WAITALL != 0 && (res as u64) < message.wanted()
+}
 
 pub(crate) fn prep_send<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
+    check_ioprio(req.sqe.ioprio, IORING_RECVSEND_POLL_FIRST | IORING_SEND_VECTORIZED)?;
+    copy(req, cx)
+}
+
+/// Copies the message to be sent.
+pub(crate) fn copy<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
     let sqe = &req.sqe;
     if sqe.off != 0 || sqe.file_index != 0 {
         return Err(Errno::EINVAL);
     }
-    check_ioprio(sqe.ioprio, IORING_RECVSEND_POLL_FIRST)?;
     let message = Message::read(&cx.ring.host, sqe.addr, true)?;
     req.extra = Extra::Message(Box::new(message));
     Ok(())
@@ -114,8 +129,16 @@ pub(crate) fn send<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         let Extra::Message(message) = &req.extra else {
             return Outcome::Done(Errno::EINVAL.as_result());
         };
+        if message.header.controllen > 0 && sends_ring(message, cx) {
+            return Outcome::Done(Errno::EINVAL.as_result());
+        }
         let wanted = message.wanted();
         let (header, iovecs) = message.call_header(req.done);
+        if header.controllen > 0
+            && cx.ring.shared.sends_ring(&cx.ring.host, header.control, header.controllen)
+        {
+            return Outcome::Done(Errno::EINVAL.as_result());
+        }
         let at = std::ptr::from_ref(&header) as u64;
         let result = cx.call(libc::SYS_sendmsg, [req.file.fd() as u64, at, flags, 0, 0, 0]);
         drop(iovecs);
@@ -131,6 +154,35 @@ pub(crate) fn send<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
             Err(errno) => return Outcome::Done(errno.as_result()),
         }
     }
+}
+
+/// Whether control data would send a ring's descriptor away, which the kernel refuses: the other
+/// side could never be told of its end.
+fn sends_ring<H: Host>(message: &Message, cx: &Cx<'_, H>) -> bool {
+    let (at, len) = (message.header.control, message.header.controllen);
+    let head = size_of::<libc::cmsghdr>() as u64;
+    let mut offset = 0;
+    while at != 0 && offset + head <= len.min(CONTROL_MAX) {
+        let Ok([size, kind]) = plain::read::<H, [u64; 2]>(&cx.ring.host, at + offset) else {
+            return false;
+        };
+        let end = size.min(len - offset);
+        if size < head {
+            return false;
+        }
+        if kind == libc::SOL_SOCKET as u64 | (libc::SCM_RIGHTS as u64) << 32 {
+            let count = (end - head) / 4;
+            let is_ring = |index| {
+                let fd: Result<i32> = plain::read_at(&cx.ring.host, at + offset + head, index);
+                fd.is_ok_and(|fd| cx.ring.shared.is_ring(fd))
+            };
+            if (0..count).any(is_ring) {
+                return true;
+            }
+        }
+        offset += size.next_multiple_of(8);
+    }
+    false
 }
 
 pub(crate) fn prep_recv<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
@@ -209,7 +261,7 @@ fn recv_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
                 req.done += n;
                 if req.done >= wanted || n == 0 || !goes_on(req, cx) {
                     if n > 0 && req.done >= wanted {
-                        crate::ops::net::note_non_empty(req, cx);
+                        note_non_empty(req, cx);
                     }
                     return Outcome::Done(req.done as i32);
                 }

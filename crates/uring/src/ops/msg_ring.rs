@@ -1,13 +1,14 @@
 //! MSG_RING: a completion, or a registered file, for another ring of the process.
 
 use crate::cq::Entry;
+use crate::engine::Shared;
 use crate::issue::Cx;
 use crate::request::{Outcome, Req};
 use crate::ring::Ring;
 use crate::submit::Prep;
 use ringfence_abi::*;
-use ringfence_host::Host;
 use ringfence_host::sync::{Arc, Ordering};
+use ringfence_host::{Host, plain};
 
 const KNOWN: u32 = IORING_MSG_RING_CQE_SKIP | IORING_MSG_RING_FLAGS_PASS;
 
@@ -34,6 +35,38 @@ pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     })
 }
 
+/// `IORING_REGISTER_SEND_MSG_RING`: one message of data, from no ring.
+///
+/// # Errors
+/// As for a request.
+pub(crate) fn send_directly<H: Host>(
+    shared: &Shared<H>,
+    host: &H,
+    arg: u64,
+    nr: u32,
+) -> Result<u32> {
+    if arg == 0 || nr != 1 {
+        return Err(Errno::EINVAL);
+    }
+    let sqe: Sqe = plain::read(host, arg)?;
+    let bad = sqe.flags != 0
+        || sqe.opcode != Op::MsgRing as u8
+        || sqe.buf_index != 0
+        || sqe.personality != 0
+        || sqe.op_flags & !KNOWN != 0
+        || sqe.addr != IORING_MSG_DATA;
+    if bad {
+        return Err(Errno::EINVAL);
+    }
+    let target = shared.named(host, sqe.fd, false).map_err(|errno| match errno {
+        Errno::EOPNOTSUPP => Errno::EBADFD,
+        other => other,
+    })?;
+    let cqe = message(&sqe, &target)?;
+    target.post_message(&Entry { cqe, ..Entry::default() });
+    Ok(0)
+}
+
 fn check_target<H: Host>(target: &Arc<Ring<H>>) -> Result<()> {
     if target.disabled.load(Ordering::Acquire) { Err(Errno::EBADFD) } else { Ok(()) }
 }
@@ -49,7 +82,13 @@ fn post<H: Host>(cx: &mut Cx<'_, H>, target: &Arc<Ring<H>>, cqe: Cqe) {
 }
 
 fn send_data<H: Host>(req: &Req<H>, cx: &mut Cx<'_, H>, target: &Arc<Ring<H>>) -> Result<i32> {
-    let sqe = &req.sqe;
+    let cqe = message(&req.sqe, target)?;
+    post(cx, target, cqe);
+    Ok(0)
+}
+
+/// The completion that a message of data makes.
+fn message<H: Host>(sqe: &Sqe, target: &Arc<Ring<H>>) -> Result<Cqe> {
     if sqe.addr3 != 0 || sqe.op_flags & !IORING_MSG_RING_FLAGS_PASS != 0 {
         return Err(Errno::EINVAL);
     }
@@ -59,8 +98,7 @@ fn send_data<H: Host>(req: &Req<H>, cx: &mut Cx<'_, H>, target: &Arc<Ring<H>>) -
     }
     check_target(target)?;
     let flags = if passes { sqe.file_index } else { 0 };
-    post(cx, target, Cqe { user_data: sqe.off, res: sqe.len as i32, flags });
-    Ok(0)
+    Ok(Cqe { user_data: sqe.off, res: sqe.len as i32, flags })
 }
 
 fn send_fd<H: Host>(req: &Req<H>, cx: &mut Cx<'_, H>, target: &Arc<Ring<H>>) -> Result<i32> {

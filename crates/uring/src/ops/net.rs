@@ -1,30 +1,19 @@
-//! SEND, RECV, ACCEPT, CONNECT, SOCKET, BIND, LISTEN, SHUTDOWN.
+//! ACCEPT, CONNECT, SOCKET, BIND, LISTEN, SHUTDOWN, and what transfers on sockets share.
 
 use crate::issue::Cx;
-use crate::kbuf;
 use crate::ops::message::Address;
 use crate::ops::open::install;
-use crate::request::{Extra, Outcome, Req, Request, result_of};
+use crate::request::{Extra, Outcome, Req, result_of};
 use crate::submit::Prep;
 use ringfence_abi::*;
 use ringfence_host::{Host, calls};
 
-const DONTWAIT: u32 = libc::MSG_DONTWAIT as u32;
-const WAITALL: u32 = libc::MSG_WAITALL as u32;
-const PEEK: u32 = libc::MSG_PEEK as u32;
-const NOSIGNAL: u32 = libc::MSG_NOSIGNAL as u32;
+pub(crate) const DONTWAIT: u32 = libc::MSG_DONTWAIT as u32;
+pub(crate) const WAITALL: u32 = libc::MSG_WAITALL as u32;
+pub(crate) const NOSIGNAL: u32 = libc::MSG_NOSIGNAL as u32;
 pub(crate) const IN: u32 = libc::EPOLLIN as u32;
 pub(crate) const OUT: u32 = libc::EPOLLOUT as u32;
 const SOCK_FLAGS: u32 = (libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) as u32;
-
-/// Under `MSG_WAITALL` a short transfer breaks a link; otherwise it is a success.
-pub(crate) fn is_short<H: Host>(req: &Request<H>, res: i32) -> bool {
-    let waits_all = req.sqe.op_flags & WAITALL != 0;
-    match &req.extra {
-        Extra::Message(message) => waits_all && (res as u64) < message.wanted(),
-        _ => waits_all && (res as u32) < req.sqe.len,
-    }
-}
 
 /// Flags in `ioprio` that a request knows.
 pub(crate) fn check_ioprio(ioprio: u16, known: u16) -> Result<()> {
@@ -46,176 +35,6 @@ pub(crate) fn blocked<H: Host>(req: &Req<H>, events: u32) -> Outcome {
         });
     }
     Outcome::Wait(events)
-}
-
-pub(crate) fn prep_send<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
-    let sqe = &req.sqe;
-    if sqe.file_index >> 16 != 0 {
-        return Err(Errno::EINVAL);
-    }
-    check_ioprio(sqe.ioprio, IORING_RECVSEND_POLL_FIRST)?;
-    if sqe.off != 0 {
-        let address = Address::read(&cx.ring.host, sqe.off, u64::from(sqe.addr_len()))?;
-        req.extra = Extra::Address(Box::new(address));
-    }
-    Ok(())
-}
-
-pub(crate) fn send<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    if poll_first(req) {
-        return Outcome::WaitUntried(OUT);
-    }
-    if req.has(IOSQE_BUFFER_SELECT)
-        && req.buffer.is_none()
-        && let Err(errno) = kbuf::select(cx.sub, &cx.ring.host, req, req.sqe.len)
-    {
-        return Outcome::Done(errno.as_result());
-    }
-    let outcome = send_loop(req, cx);
-    if matches!(outcome, Outcome::Wait(_)) && req.done == 0 {
-        kbuf::put_back(cx.sub, req);
-    }
-    outcome
-}
-
-fn send_loop<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    let (base, len) = match req.buffer {
-        Some(buffer) => (buffer.addr, u64::from(buffer.len)),
-        None => (req.sqe.addr, u64::from(req.sqe.len)),
-    };
-    let (name, name_len) = match &req.extra {
-        Extra::Address(address) => address.as_args(),
-        _ => (0, 0),
-    };
-    let flags = u64::from(req.sqe.op_flags | DONTWAIT | NOSIGNAL);
-    loop {
-        let (at, left) = (base.wrapping_add(req.done), len - req.done);
-        let args = [req.file.fd() as u64, at, left, flags, name, name_len];
-        match cx.call(libc::SYS_sendto, args) {
-            Ok(n) => {
-                req.done += n;
-                if req.done >= len || !goes_on(req, cx) {
-                    return Outcome::Done(req.done as i32);
-                }
-            }
-            Err(Errno::EAGAIN) => return blocked(req, OUT),
-            Err(_) if req.done > 0 => return Outcome::Done(req.done as i32),
-            Err(errno) => return Outcome::Done(errno.as_result()),
-        }
-    }
-}
-
-pub(crate) fn prep_recv<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()> {
-    let sqe = &req.sqe;
-    // The file index is the limit of a multishot as a whole, which is not there yet.
-    if sqe.off != 0 || sqe.file_index != 0 {
-        return Err(Errno::EINVAL);
-    }
-    check_ioprio(sqe.ioprio, IORING_RECVSEND_POLL_FIRST | IORING_RECV_MULTISHOT)?;
-    check_multishot(req)
-}
-
-/// A multishot takes its buffers from a group, and never waits for all.
-pub(crate) fn check_multishot<H: Host>(req: &Req<H>) -> Result<()> {
-    if is_multishot(req) && (!req.has(IOSQE_BUFFER_SELECT) || req.sqe.op_flags & WAITALL != 0) {
-        return Err(Errno::EINVAL);
-    }
-    Ok(())
-}
-
-pub(crate) fn is_multishot<H: Host>(req: &Req<H>) -> bool {
-    req.sqe.ioprio & IORING_RECV_MULTISHOT != 0
-}
-
-pub(crate) fn recv<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    if poll_first(req) {
-        return Outcome::WaitUntried(IN);
-    }
-    loop {
-        if req.sqe.op_flags & DONTWAIT == 0 && cx.ring.is_drained(cx.sub, req) {
-            return Outcome::Wait(IN);
-        }
-        if req.has(IOSQE_BUFFER_SELECT)
-            && req.buffer.is_none()
-            && let Err(errno) = kbuf::select(cx.sub, &cx.ring.host, req, req.sqe.len)
-        {
-            req.cqe_flags = 0;
-            return Outcome::Done(errno.as_result());
-        }
-        let outcome = recv_once(req, cx);
-        match outcome {
-            Outcome::Done(res) if res > 0 && is_multishot(req) => {
-                if !more(req, cx, res) {
-                    return Outcome::Done(res);
-                }
-            }
-            Outcome::Wait(_) => {
-                if req.done == 0 {
-                    kbuf::put_back(cx.sub, req);
-                }
-                return outcome;
-            }
-            _ => return outcome,
-        }
-    }
-}
-
-/// Posts one result of a multishot, its buffer used up; false if it must be the last one.
-pub(crate) fn more<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, res: i32) -> bool {
-    kbuf::settle(cx.sub, req, res);
-    if cx.post_more(req, res) {
-        req.cqe_flags = 0;
-        req.done = 0;
-        return true;
-    }
-    // The flags stay for the last completion; the buffer is settled already.
-    false
-}
-
-fn recv_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    let (base, len) = match req.buffer {
-        Some(buffer) => (buffer.addr, u64::from(buffer.len)),
-        None => (req.sqe.addr, u64::from(req.sqe.len)),
-    };
-    let flags = u64::from(req.sqe.op_flags & !WAITALL | DONTWAIT);
-    loop {
-        let (at, left) = (base.wrapping_add(req.done), len.saturating_sub(req.done));
-        match cx.call(libc::SYS_recvfrom, [req.file.fd() as u64, at, left, flags, 0, 0]) {
-            Ok(n) => {
-                req.done += n;
-                let done = req.done >= len || n == 0 || !goes_on(req, cx);
-                if done {
-                    if n > 0 && n == left {
-                        note_non_empty(req, cx);
-                    } else if n > 0 && req.sqe.op_flags & PEEK == 0 {
-                        note_short(req, cx);
-                    }
-                    return Outcome::Done(req.done as i32);
-                }
-            }
-            Err(Errno::EAGAIN) => return blocked(req, IN),
-            Err(_) if req.done > 0 => return Outcome::Done(req.done as i32),
-            Err(errno) => return Outcome::Done(errno.as_result()),
-        }
-    }
-}
-
-/// A receive came short of its buffer.
-fn note_short<H: Host>(req: &Req<H>, cx: &mut Cx<'_, H>) {
-    let (ring, fd) = (cx.ring, req.file.fd());
-    // TCP only: a UNIX socket's receive also stops where descriptors were attached.
-    let kind = || socket_option(&ring.host, fd, libc::SO_PROTOCOL) == Ok(libc::IPPROTO_TCP);
-    ring.note_drained(cx.sub, req, kind);
-}
-
-/// Tells that the socket holds more, after a receive that filled its buffer.
-pub(crate) fn note_non_empty<H: Host>(req: &mut Req<H>, cx: &Cx<'_, H>) {
-    let mut left = 0i32;
-    let at = calls::addr_mut(&mut left);
-    let args = [req.file.fd() as u64, libc::FIONREAD, at, 0, 0, 0];
-    if cx.call(libc::SYS_ioctl, args).is_ok() && left > 0 {
-        req.cqe_flags |= IORING_CQE_F_SOCK_NONEMPTY;
-    }
 }
 
 pub(crate) fn prep_accept<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()> {
@@ -286,7 +105,7 @@ fn listens<H: Host>(fd: i32, cx: &Cx<'_, H>) -> Result<bool> {
 ///
 /// # Errors
 /// `ENOTSOCK`.
-fn socket_option<H: Host>(host: &H, fd: i32, name: i32) -> Result<i32> {
+pub(crate) fn socket_option<H: Host>(host: &H, fd: i32, name: i32) -> Result<i32> {
     let (mut value, mut len) = (0i32, 4u32);
     let (at, len_at) = (calls::addr_mut(&mut value), calls::addr_mut(&mut len));
     let args = [fd as u64, libc::SOL_SOCKET as u64, name as u64, at, len_at, 0];

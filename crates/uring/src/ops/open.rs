@@ -44,7 +44,8 @@ fn prep<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>, how: OpenHow) -> Result
         return Err(Errno::EINVAL);
     }
     let path = read_path(&cx.ring.host, req.sqe.addr)?;
-    req.extra = Extra::Copies(Box::new(Copies { paths: [path, Vec::new()], how }));
+    req.extra =
+        Extra::Copies(Box::new(Copies { paths: [path, Vec::new()], how, ..Copies::default() }));
     Ok(())
 }
 

@@ -31,13 +31,16 @@ fn pipe<H: Host>(req: &Req<H>, cx: &mut Cx<'_, H>) -> Result<()> {
     let (read, write) = calls::pipe2(&cx.ring.host, req.sqe.op_flags as i32)?;
     let slot = req.sqe.file_index;
     let second = if slot == 0 || slot == IORING_FILE_INDEX_ALLOC { slot } else { slot + 1 };
-    let fds = [install(slot, read, cx), install(second, write, cx)];
+    let mut fds = [install(slot, read, cx), install(second, write, cx)];
     for fd in fds {
         if fd < 0 {
             return Err(Errno::from_raw(-fd));
         }
     }
-    // With chosen slots the numbers are known, but the kernel writes them all the same.
+    if second != slot {
+        // Chosen slots are told too, though their installation says nothing of them.
+        fds = [slot as i32 - 1, slot as i32];
+    }
     let told = plain::write(&cx.ring.host, req.sqe.addr, &fds);
     if told.is_err() && slot == 0 {
         for fd in fds {

@@ -38,6 +38,7 @@ pub(crate) fn add<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     let mask = mask(req);
     let fd = req.file.fd();
     if let Some(ring) = cx.ring.shared.ring(fd) {
+        ring.note_poller(cx.ring);
         return add_ring(req, &ring);
     }
     let ready = match calls::poll_now(&cx.ring.host, fd, mask) {
@@ -124,7 +125,7 @@ pub(crate) fn remove<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     };
     if req.sqe.len & UPDATE == 0 {
         return Outcome::Done(match crate::cancel::cancel_parked(cx.sub, key) {
-            Ok(()) => 0,
+            Ok(count) => count,
             Err(errno) => errno.as_result(),
         });
     }
@@ -137,10 +138,10 @@ fn update<H: Host>(req: &Req<H>, cx: &mut Cx<'_, H>, key: Key) -> Outcome {
         return Outcome::Done(Errno::ENOENT.as_result());
     };
     let fd = *fd;
-    cx.sub.polled.remove(fd, key);
     let Some(entry) = cx.sub.parked.remove(key) else {
         return Outcome::Done(Errno::ENOENT.as_result());
     };
+    cx.sub.polled.remove(fd, &cx.sub.parked);
     if let Waits::Ready { req: mut poll, .. } = entry.waits {
         if req.sqe.len & IORING_POLL_UPDATE_EVENTS != 0 {
             poll.extra = Extra::Poll(req.sqe.op_flags & POLL_BITS);

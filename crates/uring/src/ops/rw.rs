@@ -6,9 +6,11 @@
 
 use crate::issue::Cx;
 use crate::kind::Kind;
+use crate::parked::{Key, Waits};
 use crate::request::{Extra, FileRef, Outcome, Req, Request, result_of};
-use crate::submit::Prep;
+use crate::submit::{Prep, Submit};
 use ringfence_abi::*;
+use ringfence_host::kernel_aio::{self, Iocb};
 use ringfence_host::sync::Ordering;
 use ringfence_host::{Host, calls, plain};
 
@@ -35,6 +37,16 @@ enum Way {
 impl Way {
     fn readiness(self) -> u32 {
         (if self == Way::Read { libc::EPOLLIN } else { libc::EPOLLOUT }) as u32
+    }
+
+    /// The call without flags and without a list of memory.
+    fn plain(self, own_position: bool) -> i64 {
+        match (self, own_position) {
+            (Way::Read, false) => libc::SYS_pread64,
+            (Way::Read, true) => libc::SYS_read,
+            (Way::Write, false) => libc::SYS_pwrite64,
+            (Way::Write, true) => libc::SYS_write,
+        }
     }
 
     fn vectored(self) -> i64 {
@@ -164,6 +176,11 @@ fn transfer<H: Host>(
     let plain_memory = !matches!(req.extra, Extra::Iovecs(_)) && req.done == 0;
     if plain_memory {
         let iovec = single(req);
+        if flags == 0 {
+            // No list of memory to be copied: some 40 ns less.
+            let number = way.plain(at == u64::MAX);
+            return host.syscall(number, [fd, iovec.base, iovec.len, at, 0, 0]);
+        }
         return call(host, way, fd, std::slice::from_ref(&iovec), at, flags);
     }
     call(host, way, fd, &memory(req), at, flags)
@@ -186,7 +203,7 @@ fn call<H: Host>(
 }
 
 pub(crate) fn read<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    if req.sqe.opcode == Op::ReadFixed as u8
+    if is_fixed(req)
         && let Err(errno) = check_fixed(req, cx)
     {
         return Outcome::Done(errno.as_result());
@@ -198,19 +215,26 @@ pub(crate) fn read<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         }
     }
     let outcome = rw(req, cx, Way::Read);
-    if !matches!(outcome, Outcome::Done(_) | Outcome::Work) {
+    if matches!(outcome, Outcome::Wait(_) | Outcome::WaitUntried(_)) {
         crate::kbuf::put_back(cx.sub, req);
     }
     outcome
 }
 
 pub(crate) fn write<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    if req.sqe.opcode == Op::WriteFixed as u8
+    if is_fixed(req)
         && let Err(errno) = check_fixed(req, cx)
     {
         return Outcome::Done(errno.as_result());
     }
     rw(req, cx, Way::Write)
+}
+
+/// Whether it reads into, or writes from, a registered buffer.
+fn is_fixed<H: Host>(req: &Req<H>) -> bool {
+    const FIXED: [u8; 4] =
+        [Op::ReadFixed as u8, Op::WriteFixed as u8, Op::ReadvFixed as u8, Op::WritevFixed as u8];
+    FIXED.contains(&req.sqe.opcode)
 }
 
 /// Looks the buffer up at the first try, and keeps it whatever becomes of its slot.
@@ -219,10 +243,13 @@ fn check_fixed<H: Host>(req: &mut Req<H>, cx: &Cx<'_, H>) -> Result<()> {
         return Ok(());
     }
     let buffer = cx.sub.registered.buffers.get(req.sqe.buf_index)?;
-    buffer.check(req.sqe.addr, u64::from(req.sqe.len))?;
-    if let Some(tag) = buffer.tag {
-        req.extra = Extra::Tag(tag);
+    match &req.extra {
+        Extra::Iovecs(iovecs) => {
+            iovecs.iter().try_for_each(|iovec| buffer.check(iovec.base, iovec.len))?;
+        }
+        _ => buffer.check(req.sqe.addr, u64::from(req.sqe.len))?,
     }
+    req.held = buffer.tag;
     Ok(())
 }
 
@@ -251,12 +278,17 @@ fn rw<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way) -> Outcome {
     if kind.direct {
         return if req.sqe.op_flags & RWF_NOWAIT != 0 {
             try_once(req, cx, way, kind)
+        } else if suits_device(req, way, kind) && cx.sub.direct.has_room() {
+            Outcome::Device
         } else {
             Outcome::Work
         };
     }
     if req.force_async && kind.regular && !req.polled {
         return Outcome::Work;
+    }
+    if kind.instant {
+        return done_so_far(req, transfer(req, &cx.ring.host, way, req.sqe.op_flags, kind.stream));
     }
     if kind.no_nowait[way as usize] {
         return without_nowait(req, cx, way, kind);
@@ -309,18 +341,7 @@ fn without_nowait<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind:
             // AIO promises that a submission never waits for a disk.
             return Outcome::Work;
         }
-        if !cx.sub.patience[way as usize].allows() {
-            return Outcome::Work;
-        }
-        let mut patience = cx.sub.patience[way as usize];
-        let result = patience.time(&cx.ring.host, || {
-            transfer(req, &cx.ring.host, way, req.sqe.op_flags, kind.stream)
-        });
-        cx.sub.patience[way as usize] = patience;
-        return match result {
-            Ok(n) => moved(req, cx, way, kind, n),
-            Err(errno) => done_so_far(req, Err(errno)),
-        };
+        return cx.sub.blocking(way as usize);
     }
     match calls::poll_now(&cx.ring.host, req.file.fd(), way.readiness()) {
         Ok(0) => Outcome::Wait(way.readiness()),
@@ -351,6 +372,64 @@ fn moved<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind: Kind, n:
 /// What a transfer ends with: the bytes moved if there are any, else the error.
 fn done_so_far<H: Host>(req: &Req<H>, result: Result<u64>) -> Outcome {
     if req.done > 0 { Outcome::Done(req.done as i32) } else { Outcome::Done(result_of(result)) }
+}
+
+/// Whether kernel AIO can do a transfer: at a position, and with flags that it knows.
+fn suits_device<H: Host>(req: &Req<H>, way: Way, kind: Kind) -> bool {
+    const FLAGS: u32 = (libc::RWF_DSYNC | libc::RWF_SYNC | libc::RWF_HIPRI) as u32;
+    !req.force_async
+        && !req.polled
+        && !kind.no_nowait[way as usize]
+        && req.sqe.off != u64::MAX
+        && req.sqe.op_flags & !FLAGS == 0
+}
+
+/// The direction of a request.
+fn way_of<H: Host>(req: &Request<H>) -> Way {
+    let writes = [Op::Write, Op::Writev, Op::WriteFixed].map(|op| op as u8);
+    if writes.contains(&req.sqe.opcode) { Way::Write } else { Way::Read }
+}
+
+/// What the kernel's AIO is to do for a request.
+pub(crate) fn iocb<H: Host>(req: &Request<H>) -> Iocb {
+    let writes = way_of(req) == Way::Write;
+    let (opcode, buf, nbytes) = match &req.extra {
+        Extra::Iovecs(iovecs) => {
+            let opcode = if writes { kernel_aio::PWRITEV } else { kernel_aio::PREADV };
+            (opcode, iovecs.as_ptr() as u64, iovecs.len() as u64)
+        }
+        _ => {
+            let memory = single(req);
+            let opcode = if writes { kernel_aio::PWRITE } else { kernel_aio::PREAD };
+            (opcode, memory.base, memory.len.min(TRANSFER_MAX))
+        }
+    };
+    Iocb {
+        opcode,
+        buf,
+        nbytes,
+        fd: req.file.fd() as u32,
+        offset: req.sqe.off,
+        rw_flags: req.sqe.op_flags & !RWF_HIPRI | RWF_NOWAIT,
+        ..Iocb::default()
+    }
+}
+
+/// Whether the kernel's AIO leaves something of a transfer to be done, after this result.
+pub(crate) fn wants_worker<H: Host>(sub: &mut Submit<H>, key: Key, res: i32) -> bool {
+    let Some(Waits::Device { req }) = sub.parked.get_mut(key).map(|entry| &mut entry.waits) else {
+        return false;
+    };
+    if res > 0 {
+        // Mostly the end of the file.
+        req.done = res as u64;
+        return req.done < wanted(req);
+    }
+    if res == Errno::EOPNOTSUPP.as_result() {
+        sub.kinds.refuses_nowait(req.file.fd(), way_of(req) as usize);
+        return true;
+    }
+    res == Errno::EAGAIN.as_result()
 }
 
 fn work<H: Host>(req: &mut Req<H>, host: &H, way: Way) -> i32 {

@@ -1,6 +1,6 @@
-//! Registered files: the table, its tags, and the range from which slots are allocated.
+//! Registered files: the table, and the range from which slots are allocated.
 
-use super::tag_entry;
+use super::table::{Resource, Slot, Table, read_register2, read_tag, read_update2};
 use crate::cq::Entry;
 use crate::request::OwnedFile;
 use crate::ring::Ring;
@@ -12,25 +12,25 @@ use ringfence_host::{Host, plain};
 /// Most registered files.
 const FILES_MAX: u32 = 1 << 20;
 
-/// A slot of the table.
-struct Slot<H: Host> {
-    file: Option<Arc<OwnedFile<H>>>,
-    tag: u64,
+type File<H> = Arc<OwnedFile<H>>;
+
+impl<H: Host> Resource for File<H> {
+    fn is_used(&self) -> bool {
+        Arc::strong_count(self) > 1
+    }
 }
 
-/// The table of registered files.
+/// The registered files.
 pub(crate) struct Files<H: Host> {
-    slots: Option<Vec<Slot<H>>>,
+    table: Table<File<H>>,
     /// Slots that allocation may choose, and where it looks first.
     range: (u32, u32),
     hint: u32,
-    /// Files out of the table that requests still use, and the tags to be told then.
-    leaving: Vec<(Arc<OwnedFile<H>>, u64)>,
 }
 
 impl<H: Host> Default for Files<H> {
     fn default() -> Self {
-        Files { slots: None, range: (0, 0), hint: 0, leaving: Vec::new() }
+        Files { table: Table::default(), range: (0, 0), hint: 0 }
     }
 }
 
@@ -40,124 +40,93 @@ impl<H: Host> Files<H> {
     /// # Errors
     /// `EBADF` if there is none.
     #[inline]
-    pub(crate) fn get(&self, slot: u32) -> Result<Arc<OwnedFile<H>>> {
-        let slots = self.slots.as_ref().ok_or(Errno::EBADF)?;
-        let slot = slots.get(slot as usize).ok_or(Errno::EBADF)?;
-        slot.file.clone().ok_or(Errno::EBADF)
+    pub(crate) fn get(&self, slot: u32) -> Result<File<H>> {
+        self.table.get(slot).ok_or(Errno::EBADF)
     }
 
     /// The table's own descriptors.
     pub(crate) fn fds(&self) -> Vec<i32> {
-        let slots = self.slots.iter().flatten();
-        slots.filter_map(|slot| slot.file.as_ref().map(|file| file.fd())).collect()
-    }
-
-    fn len(&self) -> u32 {
-        self.slots.as_ref().map_or(0, |slots| slots.len() as u32)
+        let slots = self.table.slots().iter();
+        slots.filter_map(|slot| slot.value.as_ref().map(|file| file.fd())).collect()
     }
 
     fn allocate(&mut self) -> Result<u32> {
-        let slots = self.slots.as_ref().ok_or(Errno::ENFILE)?;
         let (start, end) = self.range;
-        if start >= end {
+        if start >= end || !self.table.exists() {
             return Err(Errno::ENFILE);
         }
         let hint = self.hint.clamp(start, end - 1);
-        let free = |slot: &u32| slots[*slot as usize].file.is_none();
-        let slot = (hint..end).chain(start..hint).find(free).ok_or(Errno::ENFILE)?;
-        Ok(slot)
+        let slots = self.table.slots();
+        let free = |slot: &u32| slots[*slot as usize].value.is_none();
+        (hint..end).chain(start..hint).find(free).ok_or(Errno::ENFILE)
     }
 
     pub(crate) fn install(
         &mut self,
         file_index: u32,
-        file: Arc<OwnedFile<H>>,
+        file: File<H>,
         tags: &mut Vec<Entry>,
     ) -> Result<u32> {
+        let new = Slot { value: Some(file), tag: 0 };
         if file_index == IORING_FILE_INDEX_ALLOC {
             let slot = self.allocate()?;
-            self.set(slot, Some(file), 0, tags);
+            self.set(slot, new, tags);
             return Ok(slot);
         }
-        let slot = file_index - 1;
-        if self.slots.is_none() {
-            return Err(Errno::ENXIO);
-        }
-        if slot >= self.len() {
-            return Err(Errno::EINVAL);
-        }
-        self.set(slot, Some(file), 0, tags);
+        self.check(file_index - 1)?;
+        self.set(file_index - 1, new, tags);
         Ok(0)
     }
 
+    /// Whether there is such a slot.
+    fn check(&self, slot: u32) -> Result<()> {
+        match self.table.exists() {
+            false => Err(Errno::ENXIO),
+            true if slot >= self.table.len() => Err(Errno::EINVAL),
+            true => Ok(()),
+        }
+    }
+
     pub(crate) fn close(&mut self, slot: u32, tags: &mut Vec<Entry>) -> Result<()> {
-        if self.slots.is_none() {
-            return Err(Errno::ENXIO);
-        }
-        if slot >= self.len() {
-            return Err(Errno::EINVAL);
-        }
+        self.check(slot)?;
         self.get(slot)?;
-        self.set(slot, None, 0, tags);
+        self.set(slot, Slot::EMPTY, tags);
         Ok(())
     }
 
-    /// Replaces a slot; the old file's tag is told.
-    fn set(&mut self, slot: u32, file: Option<Arc<OwnedFile<H>>>, tag: u64, tags: &mut Vec<Entry>) {
-        let Some(slots) = &mut self.slots else { return };
-        let place = &mut slots[slot as usize];
-        let emptied = file.is_none();
-        let old = std::mem::replace(place, Slot { file, tag });
-        self.leave(old, tags);
+    fn set(&mut self, slot: u32, new: Slot<File<H>>, tags: &mut Vec<Entry>) {
         // The next search starts where something changed last.
-        self.hint = if emptied { slot } else { slot + 1 };
-    }
-
-    /// Lets go of the table.
-    pub(crate) fn clear(&mut self, tags: &mut Vec<Entry>) {
-        for slot in self.slots.take().into_iter().flatten() {
-            self.leave(slot, tags);
-        }
-    }
-
-    /// A file has left the table: its tag is told once its last user is done.
-    fn leave(&mut self, slot: Slot<H>, tags: &mut Vec<Entry>) {
-        match slot.file {
-            Some(_) if slot.tag == 0 => {}
-            Some(file) if Arc::strong_count(&file) > 1 => self.leaving.push((file, slot.tag)),
-            Some(_) => tags.push(tag_entry(slot.tag)),
-            None => {}
-        }
+        self.hint = if new.value.is_none() { slot } else { slot + 1 };
+        self.table.set(slot, new, tags);
     }
 
     /// Whether files wait for their last user.
     #[inline]
     pub(crate) fn has_leaving(&self) -> bool {
-        !self.leaving.is_empty()
+        self.table.has_leaving()
     }
 
     /// A user is done: tells the tags of files that nobody uses any more.
     pub(crate) fn let_go(&mut self, tags: &mut Vec<Entry>) {
-        self.leaving.retain(|(file, tag)| {
-            let is_used = Arc::strong_count(file) > 1;
-            if !is_used {
-                tags.push(tag_entry(*tag));
-            }
-            is_used
-        });
+        self.table.let_go(tags);
     }
 }
 
 /// A reference of the table's own to a descriptor of the program's; a ring cannot be registered.
-fn take<H: Host>(ring: &Ring<H>, fd: i32) -> Result<Arc<OwnedFile<H>>> {
+fn take<H: Host>(ring: &Ring<H>, fd: i32) -> Result<File<H>> {
     if fd < 0 || ring.shared.is_ring(fd) {
         return Err(Errno::EBADF);
     }
     OwnedFile::dup(&ring.host, fd)
 }
 
-fn read_tag<H: Host>(host: &H, tags: u64, index: u32) -> Result<u64> {
-    if tags == 0 { Ok(0) } else { plain::read_at(host, tags, u64::from(index)) }
+/// A slot for a descriptor, -1 for none, which has no tag.
+fn slot_of<H: Host>(ring: &Ring<H>, fd: i32, tag: u64) -> Result<Slot<File<H>>> {
+    match (fd, tag) {
+        (-1, 0) => Ok(Slot::EMPTY),
+        (-1, _) => Err(Errno::EINVAL),
+        _ => Ok(Slot { value: Some(take(ring, fd)?), tag }),
+    }
 }
 
 /// Builds a table of `count` slots from the descriptors at `fds`, 0 for none.
@@ -168,7 +137,8 @@ fn build<H: Host>(
     tags: u64,
     count: u32,
 ) -> Result<u32> {
-    if sub.registered.files.slots.is_some() {
+    let files = &mut sub.registered.files;
+    if files.table.exists() {
         return Err(Errno::EBUSY);
     }
     if count == 0 {
@@ -177,22 +147,11 @@ fn build<H: Host>(
     if count > FILES_MAX || u64::from(count) > crate::engine::nofile_limit(&ring.host) {
         return Err(Errno::EMFILE);
     }
-    let mut slots = Vec::with_capacity(count as usize);
-    for index in 0..count {
-        let fd: i32 =
-            if fds == 0 { -1 } else { plain::read_at(&ring.host, fds, u64::from(index))? };
-        let tag = read_tag(&ring.host, tags, index)?;
-        if fd == -1 {
-            if tag != 0 {
-                return Err(Errno::EINVAL);
-            }
-            slots.push(Slot { file: None, tag: 0 });
-        } else {
-            slots.push(Slot { file: Some(take(ring, fd)?), tag });
-        }
-    }
-    let files = &mut sub.registered.files;
-    files.slots = Some(slots);
+    files.table.build(count, |index| {
+        let at = u64::from(index);
+        let fd = if fds == 0 { -1 } else { plain::read_at(&ring.host, fds, at)? };
+        slot_of(ring, fd, read_tag(&ring.host, tags, index)?)
+    })?;
     (files.range, files.hint) = ((0, count), 0);
     Ok(0)
 }
@@ -215,17 +174,7 @@ pub(super) fn register2<H: Host>(
     arg: u64,
     nr: u32,
 ) -> Result<u32> {
-    if nr as usize != size_of::<RsrcRegister>() {
-        return Err(Errno::EINVAL);
-    }
-    let what: RsrcRegister = plain::read(&ring.host, arg)?;
-    let sparse = what.flags & IORING_RSRC_REGISTER_SPARSE != 0;
-    if what.nr == 0 || what.resv2 != 0 || what.flags & !IORING_RSRC_REGISTER_SPARSE != 0 {
-        return Err(Errno::EINVAL);
-    }
-    if sparse && what.data != 0 {
-        return Err(Errno::EINVAL);
-    }
+    let what = read_register2(&ring.host, arg, nr)?;
     build(ring, sub, what.data, what.tags, what.nr)
 }
 
@@ -235,14 +184,7 @@ pub(super) fn unregister<H: Host>(
     arg: u64,
     nr: u32,
 ) -> Result<u32> {
-    if arg != 0 || nr != 0 {
-        return Err(Errno::EINVAL);
-    }
-    if sub.registered.files.slots.is_none() {
-        return Err(Errno::ENXIO);
-    }
-    sub.registered.files.clear(&mut sub.batch);
-    Ok(0)
+    sub.registered.files.table.unregister(arg, nr, &mut sub.batch)
 }
 
 /// Replaces `count` slots from `offset`; how many were done before an error.
@@ -257,41 +199,18 @@ pub(crate) fn update<H: Host>(
     tags: u64,
     count: u32,
 ) -> Result<u32> {
-    if sub.registered.files.slots.is_none() {
-        return Err(Errno::ENXIO);
-    }
-    let end = offset.checked_add(count).ok_or(Errno::EOVERFLOW)?;
-    if end > sub.registered.files.len() {
-        return Err(Errno::EINVAL);
-    }
-    for index in 0..count {
-        if let Err(errno) = update_one(ring, sub, offset, fds, tags, index) {
-            return if index > 0 { Ok(index) } else { Err(errno) };
+    let files = &mut sub.registered.files;
+    let hint = &mut files.hint;
+    files.table.update(offset, count, &mut sub.batch, |index| {
+        let fd: i32 = plain::read_at(&ring.host, fds, u64::from(index))?;
+        let tag = read_tag(&ring.host, tags, index)?;
+        if fd == IORING_REGISTER_FILES_SKIP {
+            return if tag == 0 { Ok(None) } else { Err(Errno::EINVAL) };
         }
-    }
-    Ok(count)
-}
-
-fn update_one<H: Host>(
-    ring: &Arc<Ring<H>>,
-    sub: &mut Submit<H>,
-    offset: u32,
-    fds: u64,
-    tags: u64,
-    index: u32,
-) -> Result<()> {
-    let fd: i32 = plain::read_at(&ring.host, fds, u64::from(index))?;
-    let tag = read_tag(&ring.host, tags, index)?;
-    if (fd == -1 || fd == IORING_REGISTER_FILES_SKIP) && tag != 0 {
-        return Err(Errno::EINVAL);
-    }
-    if fd == IORING_REGISTER_FILES_SKIP {
-        return Ok(());
-    }
-    let file = if fd == -1 { None } else { Some(take(ring, fd)?) };
-    let tag = if file.is_some() { tag } else { 0 };
-    sub.registered.files.set(offset + index, file, tag, &mut sub.batch);
-    Ok(())
+        let slot = slot_of(ring, fd, tag)?;
+        *hint = offset + index + u32::from(slot.value.is_some());
+        Ok(Some(slot))
+    })
 }
 
 /// Puts the descriptors at `fds` into slots of the ring's choice, and the slots in their place.
@@ -304,7 +223,7 @@ pub(crate) fn allocate<H: Host>(
     fds: u64,
     count: u32,
 ) -> Result<u32> {
-    if sub.registered.files.slots.is_none() {
+    if !sub.registered.files.table.exists() {
         return Err(Errno::ENXIO);
     }
     for index in 0..count {
@@ -349,13 +268,7 @@ pub(super) fn update2<H: Host>(
     arg: u64,
     nr: u32,
 ) -> Result<u32> {
-    if nr as usize != size_of::<RsrcUpdate2>() {
-        return Err(Errno::EINVAL);
-    }
-    let what: RsrcUpdate2 = plain::read(&ring.host, arg)?;
-    if what.resv != 0 || what.resv2 != 0 || what.nr == 0 {
-        return Err(Errno::EINVAL);
-    }
+    let what = read_update2(&ring.host, arg, nr)?;
     update(ring, sub, what.offset, what.data, what.tags, what.nr)
 }
 
@@ -370,7 +283,7 @@ pub(super) fn alloc_range<H: Host>(
     }
     let range: FileIndexRange = plain::read(&ring.host, arg)?;
     let end = range.off.checked_add(range.len).ok_or(Errno::EOVERFLOW)?;
-    if range.resv != 0 || end > sub.registered.files.len() {
+    if range.resv != 0 || end > sub.registered.files.table.len() {
         return Err(Errno::EINVAL);
     }
     let files = &mut sub.registered.files;

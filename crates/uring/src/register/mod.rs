@@ -1,9 +1,16 @@
 //! `io_uring_register`: resources and settings of a ring.
 
 pub(crate) mod buffers;
+mod clone;
 pub(crate) mod files;
 mod misc;
+mod napi;
 mod pbuf;
+pub(crate) mod personality;
+pub(crate) mod query;
+mod region;
+pub(crate) mod resize;
+mod table;
 
 pub(crate) use misc::is_eventfd;
 
@@ -29,6 +36,9 @@ pub(crate) struct Registered<H: Host> {
     /// The clock of waits.
     pub(crate) clock: ringfence_host::Clock,
     iowq_limits: [u32; 2],
+    polling: napi::Polling,
+    region: Option<region::Region>,
+    pub(crate) personalities: personality::Personalities,
 }
 
 impl<H: Host> Default for Registered<H> {
@@ -41,6 +51,9 @@ impl<H: Host> Default for Registered<H> {
             restrictions: None,
             clock: ringfence_host::Clock::Monotonic,
             iowq_limits: [0; 2],
+            polling: napi::Polling::default(),
+            region: None,
+            personalities: personality::Personalities::default(),
         }
     }
 }
@@ -54,6 +67,25 @@ impl<H: Host> Registered<H> {
         match &self.restrictions {
             Some(restrictions) => restrictions.check_sqe(sqe),
             None => Ok(()),
+        }
+    }
+
+    /// The argument of a wait at `offset` of the registered region.
+    ///
+    /// # Errors
+    /// `EFAULT` without a region for waits, and beyond it.
+    pub(crate) fn wait_argument(&self, host: &H, offset: u64) -> Result<RegWait> {
+        self.region.as_ref().ok_or(Errno::EFAULT)?.wait_argument(host, offset)
+    }
+
+    /// Whether the restrictions in force allow a registration.
+    ///
+    /// # Errors
+    /// `EACCES`.
+    fn check_register(&self, op: RegisterOp) -> Result<()> {
+        match &self.restrictions {
+            Some(restrictions) if self.restricted => restrictions.check_register(op),
+            _ => Ok(()),
         }
     }
 
@@ -115,8 +147,12 @@ fn operation<H: Host>(op: RegisterOp) -> Option<RegisterFn<H>> {
         R::EventfdAsync => misc::eventfd_async,
         R::UnregisterEventfd => misc::unregister_eventfd,
         R::Probe => misc::probe,
-        // Requests run with the credentials of the process; others cannot be kept for later.
-        R::Personality | R::UnregisterPersonality => return None,
+        R::Personality => personality::register,
+        R::UnregisterPersonality => personality::unregister,
+        R::ResizeRings => resize::resize,
+        R::MemRegion => region::register,
+        R::Napi => napi::register,
+        R::UnregisterNapi => napi::unregister,
         R::Restrictions => misc::restrictions,
         R::EnableRings => misc::enable_rings,
         R::IowqAff => misc::iowq_affinity,
@@ -126,6 +162,24 @@ fn operation<H: Host>(op: RegisterOp) -> Option<RegisterFn<H>> {
         R::UnregisterPbufRing => pbuf::unregister,
         R::PbufStatus => pbuf::status,
         R::Clock => misc::clock,
+        _ => return None,
+    })
+}
+
+/// One that waits, or takes other locks than this ring's.
+type UnlockedFn<H> = fn(&Arc<Ring<H>>, u64, u32) -> Result<u32>;
+
+/// The operations that run without the submission lock.
+fn unlocked<H: Host>(op: RegisterOp) -> Option<UnlockedFn<H>> {
+    use RegisterOp as R;
+    Some(match op {
+        R::RingFds => |ring, arg, nr| ring.shared.register_ring_fds(&ring.host, arg, nr),
+        R::UnregisterRingFds => {
+            |ring, arg, nr| ring.shared.unregister_ring_fds(&ring.host, arg, nr)
+        }
+        R::SyncCancel => |ring, arg, nr| ring.sync_cancel(arg, nr),
+        R::CloneBuffers => clone::clone_buffers,
+        R::Query => |ring, arg, nr| query::query(&ring.host, arg, nr),
         _ => return None,
     })
 }
@@ -144,21 +198,13 @@ impl<H: Host> Ring<H> {
         if self.has(IORING_SETUP_SINGLE_ISSUER) && owner != 0 && owner != self.host.thread_id() {
             return Err(Errno::EEXIST);
         }
-        match op {
-            RegisterOp::RingFds => return self.shared.register_ring_fds(&self.host, arg, nr_args),
-            RegisterOp::UnregisterRingFds => {
-                return self.shared.unregister_ring_fds(&self.host, arg, nr_args);
-            }
-            RegisterOp::SyncCancel => return self.sync_cancel(arg, nr_args),
-            _ => {}
+        if let Some(operation) = unlocked::<H>(op) {
+            self.submit.lock().registered.check_register(op)?;
+            return operation(self, arg, nr_args);
         }
         let operation = operation::<H>(op).ok_or(Errno::EINVAL)?;
         let result = self.with_submit(|ring, sub| {
-            if let Some(restrictions) = &sub.registered.restrictions
-                && sub.registered.restricted
-            {
-                restrictions.check_register(op)?;
-            }
+            sub.registered.check_register(op)?;
             operation(ring, sub, arg, nr_args)
         });
         if result.is_ok() && HOLDING.contains(&op) {

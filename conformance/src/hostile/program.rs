@@ -1,0 +1,141 @@
+//! A hostile program: a ring and what is done to it.
+
+use super::{Addr, Count, Entry, Fd, Number};
+use arbitrary::{Arbitrary, Unstructured};
+use ringfence_abi::*;
+
+/// Up to `MAX` values, as many as there are bytes for.
+///
+/// The derived form stops at each with one chance in two, which makes programs of one step.
+pub(super) fn up_to<'a, const MAX: usize, T: Arbitrary<'a>>(
+    u: &mut Unstructured<'a>,
+) -> arbitrary::Result<Vec<T>> {
+    let count = u.int_in_range(0..=MAX)?;
+    let mut values = Vec::with_capacity(count);
+    while values.len() < count && !u.is_empty() {
+        values.push(u.arbitrary()?);
+    }
+    Ok(values)
+}
+
+/// A flag that may be none, seldom.
+fn odd(u: &mut Unstructured<'_>) -> arbitrary::Result<Number> {
+    if u.ratio(1, 16)? { u.arbitrary() } else { Ok(Number::Zero) }
+}
+
+/// How the ring is made.
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// Entries, as a power of two.
+    pub order: u8,
+    /// Which of [`FLAGS`].
+    pub flags: u16,
+    /// A flag that may be no flag.
+    #[arbitrary(with = odd)]
+    pub odd: Number,
+    /// Completion entries, with `IORING_SETUP_CQSIZE`.
+    pub cq_entries: u8,
+}
+
+/// Flags that a setup may have. Not `NO_MMAP`, whose memory the client here cannot map.
+const FLAGS: [u32; 12] = [
+    IORING_SETUP_SQPOLL,
+    IORING_SETUP_CQSIZE,
+    IORING_SETUP_CLAMP,
+    IORING_SETUP_R_DISABLED,
+    IORING_SETUP_SUBMIT_ALL,
+    IORING_SETUP_COOP_TASKRUN,
+    IORING_SETUP_TASKRUN_FLAG,
+    IORING_SETUP_SINGLE_ISSUER,
+    IORING_SETUP_DEFER_TASKRUN,
+    IORING_SETUP_SQE128,
+    IORING_SETUP_CQE32,
+    IORING_SETUP_NO_SQARRAY,
+];
+
+impl Setup {
+    /// A ring of sixteen entries, no flags.
+    pub const PLAIN: Setup = Setup { order: 4, flags: 0, odd: Number::Zero, cq_entries: 0 };
+
+    /// The arguments of `io_uring_setup`.
+    pub fn args(&self) -> (u32, Params) {
+        let mut flags = self.odd.value() & !IORING_SETUP_NO_MMAP & !IORING_SETUP_ATTACH_WQ;
+        for (bit, flag) in FLAGS.into_iter().enumerate() {
+            // One in eight: most rings have few flags.
+            if self.flags >> bit & 1 == 1 && (self.flags >> 12) as usize % 4 == bit % 4 {
+                flags |= flag;
+            }
+        }
+        let cq_entries = u32::from(self.cq_entries);
+        // The thread of a polled ring ought to sleep soon.
+        let sq_thread_idle = 1;
+        let params = Params { flags, cq_entries, sq_thread_idle, ..Params::default() };
+        (1 << (self.order % 7), params)
+    }
+}
+
+/// Eight bytes of an argument in memory.
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// A number.
+    Number(Number),
+    /// Two numbers of four bytes.
+    Pair(Number, Number),
+    /// Two descriptors.
+    Fds(Fd, Fd),
+    /// An address.
+    Addr(Addr),
+    /// Anything.
+    Any(u64),
+}
+
+/// A registration.
+#[derive(Arbitrary, Clone, Debug, PartialEq, Eq)]
+pub struct Register {
+    /// Its opcode.
+    pub opcode: u8,
+    /// What stands where its argument points, if it points to memory of the program.
+    #[arbitrary(with = up_to::<12, Word>)]
+    pub words: Vec<Word>,
+    /// Where its argument points otherwise.
+    pub elsewhere: Option<Addr>,
+    /// Its count.
+    pub count: Count,
+}
+
+/// One thing that a program does.
+#[derive(Arbitrary, Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Queues entries and submits them.
+    Submit(#[arbitrary(with = up_to::<8, Entry>)] Vec<Entry>),
+    /// Enters with flags, to submit so many and to wait for so many, a millisecond at most.
+    Enter(u8, u8, Number),
+    /// Takes completions.
+    Reap(u8),
+    /// Registers something.
+    Register(Register),
+    /// Writes words to the arena, at an offset in words.
+    Poke(u8, #[arbitrary(with = up_to::<16, Word>)] Vec<Word>),
+    /// Overwrites a word of the rings' memory.
+    Scribble(u16, Number),
+    /// Overwrites the published tail of the submission ring.
+    Tail(Number),
+    /// Overwrites the head of the completion ring.
+    Head(Number),
+    /// Overwrites an entry of the index array.
+    Index(u8, Number),
+    /// Sends bytes to whoever waits for the pipe and the stream.
+    Feed(u8),
+    /// Closes a descriptor of the world.
+    Close(Fd),
+}
+
+/// A program.
+#[derive(Arbitrary, Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its ring.
+    pub setup: Setup,
+    /// What it does.
+    #[arbitrary(with = up_to::<24, Step>)]
+    pub steps: Vec<Step>,
+}

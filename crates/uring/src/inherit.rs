@@ -1,0 +1,140 @@
+//! Rings that a child of fork inherits.
+//!
+//! The ring's memory is shared with the parent, the engine is not. A child that uses such a ring
+//! *adopts* it: its own engine goes on where the shared counters say, and what it submits is done in
+//! its own process. From then on the ring is *shared*, which a word in its memory tells both: each
+//! round under the submission lock starts with the counters of the other, within a file lock on the
+//! ring's memory, and waits look at the ring from time to time, as nobody rings a bell across
+//! processes. Requests stay with the process that submitted them, and so do registered files and
+//! buffers. A ring that is not used by two processes pays one load for this.
+
+use crate::cq::Cq;
+use crate::engine::{Engine, Shared};
+use crate::ring::{Layout, Ring};
+use crate::submit::Submit;
+use ringfence_abi::*;
+use ringfence_host::shm::Shm;
+use ringfence_host::sync::{Arc, Ordering};
+use ringfence_host::{Host, RingMemory, calls};
+use std::collections::HashMap;
+
+/// A word of the ring's first page that is no counter and that the kernel leaves unused: not 0 once a
+/// second process has adopted the ring.
+const SHARED: u32 = 48;
+
+/// How long a wait on a shared ring sleeps before it looks again, nanoseconds.
+pub(crate) const LOOK_NS: u64 = 2_000_000;
+
+/// The parent's rings as they were at the fork, by descriptor. Their locks are the parent's threads'
+/// and are never taken here.
+pub(crate) type Inherited<H> = HashMap<i32, Arc<Ring<H>>>;
+
+/// Whether another process uses the ring too.
+#[inline]
+pub(crate) fn is_shared(shm: &Shm) -> bool {
+    shm.load(SHARED, Ordering::Acquire) != 0
+}
+
+impl<H: Host> Shared<H> {
+    /// The rings that a child is to inherit; none if another thread is changing the table just now.
+    pub(crate) fn to_inherit(&self) -> Inherited<H> {
+        self.rings.try_lock().map(|rings| rings.by_fd.clone()).unwrap_or_default()
+    }
+}
+
+impl<H: Host> Engine<H> {
+    /// Whether there are rings of a parent's that may be used yet.
+    pub fn inherits(&self) -> bool {
+        !self.shared.inherited.lock().is_empty()
+    }
+
+    /// Before a fork: each ring gets the waker by which a child can tell a sleeper that it has adopted
+    /// the ring.
+    pub fn before_fork(&self) {
+        for ring in self.shared.to_inherit().values() {
+            let _ = ring.epoll();
+        }
+    }
+
+    /// Takes over a ring of the parent's; `None` if the descriptor is none, or cannot be.
+    pub(crate) fn adopt(&self, fd: i32) -> Option<Arc<Ring<H>>> {
+        let parents = self.shared.inherited.lock().remove(&fd)?;
+        if parents.has(IORING_SETUP_NO_MMAP) {
+            // Nobody knows whether the child's memory is its parent's.
+            return None;
+        }
+        let own = parents.memory.load(Ordering::Acquire);
+        let of = &parents.layout;
+        let layout = Layout::new(of.sq_entries(), of.cq_entries(), of.flags);
+        let (rings, entries) = (layout.rings_len(), layout.sqes_len());
+        let shm = Shm::map(own, IORING_OFF_SQ_RING, rings, rings)?;
+        let sqes = Shm::map(own, IORING_OFF_SQES, entries, entries)?;
+        let memory = RingMemory { fd, own, watch: -1 };
+        let params = Params { flags: layout.flags, ..Params::default() };
+        let mut ring = crate::engine::new_ring(self, memory, layout, shm, sqes, &params);
+        *ring.owner.get_mut() = parents.owner.load(Ordering::Acquire);
+        *ring.disabled.get_mut() = parents.disabled.load(Ordering::Acquire);
+        // The parent's thread consumes the queue of such a ring, and is woken by its own waker.
+        *ring.sq_waker.get_mut() = parents.sq_waker.load(Ordering::Acquire);
+        ring.shm.store(SHARED, 1, Ordering::Release);
+        let waker = parents.waker.load(Ordering::Acquire);
+        if waker >= 0 {
+            // Who sleeps there learns that it must look for itself from now on.
+            calls::eventfd_signal(&self.host, waker);
+        }
+        Some(self.shared.enlist(Arc::new(ring)))
+    }
+}
+
+/// The lock between the processes; dropped, it is free.
+pub(crate) struct Turn<'a, H: Host> {
+    ring: &'a Ring<H>,
+}
+
+impl<H: Host> Ring<H> {
+    /// Waits for this process's turn on a shared ring, and takes the counters over.
+    pub(crate) fn begin_turn(&self, sub: &mut Submit<H>) -> Option<Turn<'_, H>> {
+        if !is_shared(&self.shm) {
+            return None;
+        }
+        self.lock_memory(libc::F_WRLCK, libc::F_SETLKW);
+        sub.go_on_at(self.shm.load(layout::SQ_HEAD, Ordering::Acquire));
+        Some(Turn { ring: self })
+    }
+
+    fn lock_memory(&self, kind: i32, command: i32) {
+        let fd = self.memory.load(Ordering::Acquire);
+        let lock = libc::flock {
+            l_type: kind as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            l_start: 0,
+            l_len: 1,
+            l_pid: 0,
+        };
+        let at = std::ptr::from_ref(&lock) as u64;
+        let args = [fd as u64, command as u64, at, 0, 0, 0];
+        while self.host.syscall(libc::SYS_fcntl, args) == Err(Errno::EINTR) {}
+    }
+
+    /// Wakes the parent's SQPOLL thread of an adopted ring, which looks at the flag only.
+    pub(crate) fn ask_other_sq_thread(&self) {
+        if is_shared(&self.shm) {
+            self.shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_NEED_WAKEUP);
+        }
+    }
+}
+
+impl<H: Host> Drop for Turn<'_, H> {
+    fn drop(&mut self) {
+        self.ring.lock_memory(libc::F_UNLCK, libc::F_SETLK);
+    }
+}
+
+impl Cq {
+    /// Where the next completion goes: behind those of the other process too.
+    pub(crate) fn catch_up(&mut self, shm: &Shm) {
+        if is_shared(shm) {
+            self.go_on_at(shm.load(layout::CQ_TAIL, Ordering::Acquire));
+        }
+    }
+}
