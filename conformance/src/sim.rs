@@ -184,10 +184,6 @@ pub const NOT_SIMULATED: &[(&str, &[&str])] = &[
         ],
     ),
     ("the simulation's clock uses processor time", &["sqpoll::sleeping_uses_no_processor_time"]),
-    (
-        "a worker's open is made in its turn, and nobody else would run",
-        &["fs::open_of_a_fifo_waits"],
-    ),
 ];
 
 /// Why a body is not run on the simulated host, if it is not.
