@@ -69,10 +69,10 @@ fn explored(strategy: Strategy, faults: Faults, body: fn(&Arc<Simulated>)) -> Re
 /// All schedules with so many preemptions, then many by priorities and at random, the last ones with
 /// the faults that a program is never to notice.
 fn thoroughly(preemptions: u32, body: fn(&Arc<Simulated>)) {
-    let search = Strategy::Exhaustive { preemptions, runs_max: 1_000 };
+    let search = Strategy::Exhaustive { preemptions, runs_max: 400 };
     explored(search, Faults::default(), body);
-    explored(Strategy::Pct { seed: 1, runs: 150, depth: 3 }, Faults::default(), body);
-    explored(Strategy::Random { seed: 2, runs: 150 }, Faults::UNSEEN, body);
+    explored(Strategy::Pct { seed: 1, runs: 80, depth: 3 }, Faults::default(), body);
+    explored(Strategy::Random { seed: 2, runs: 80 }, Faults::UNSEEN, body);
 }
 
 /// A ring of the engine's.

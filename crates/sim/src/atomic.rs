@@ -1,7 +1,6 @@
 //! Atomic words whose accesses are switch points and order what they synchronise.
 //!
-//! All of them are sequentially consistent here, whatever order is asked for: weak memory is the
-//! matter of loom, which the ring's publication is tested with.
+//! All of them are sequentially consistent here, whatever order is asked for.
 
 use crate::clock::Clock;
 use crate::thread::current;

@@ -11,8 +11,8 @@
 //! a [`RaceCell`] are unordered, or when it does not end. The report names the schedule, and the
 //! same schedule leads to the same failure: [`Strategy::Replay`].
 //!
-//! What it is not: a model of weak memory. Every interleaving here is sequentially consistent; the
-//! publication of ring words is tested under loom. And what a body does behind the simulation's
+//! What it is not: a model of weak memory. Every interleaving here is sequentially consistent. And
+//! what a body does behind the simulation's
 //! back, a lock of the standard library or a real wait, is not explored; a real wait that does not
 //! end is reported after a minute.
 //!

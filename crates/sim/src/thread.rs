@@ -285,8 +285,28 @@ pub fn wait_ready(probe: Box<dyn Fn() -> bool + Send>, timeout: Option<u64>) -> 
 
 /// The calling thread's number as the engine sees it; none outside of a simulation.
 pub(crate) fn id() -> Option<u32> {
-    // Numbers of the machine's threads are small, or at least not these.
-    current().map(|(_, me)| 0x4000_0000 + me as u32)
+    let (world, me) = current()?;
+    (!world.is_service).then_some(FIRST_ID + me as u32)
+}
+
+/// Numbers of the machine's threads are small, or at least not these.
+const FIRST_ID: u32 = 0x4000_0000;
+
+/// Whether the virtual thread that the engine knows by `id` runs still; none if it is no number of
+/// a virtual thread's.
+pub(crate) fn is_alive(id: u64) -> Option<bool> {
+    let (world, me) = current()?;
+    let thread = id.checked_sub(u64::from(FIRST_ID))? as usize;
+    (!world.is_service).then(|| thread == me || !world.is_done(me, thread))
+}
+
+/// Makes a real call that may wait for long, where the world goes on without this thread.
+pub(crate) fn outside<R>(call: impl FnOnce() -> R) -> R {
+    let Some((world, me)) = current() else { return call() };
+    world.leave(me);
+    let result = call();
+    world.enter(Some(me));
+    result
 }
 
 /// Whether the calling thread's world serves threads from outside, in the machine's time.

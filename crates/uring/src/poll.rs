@@ -267,22 +267,21 @@ impl<H: Host> Ring<H> {
     }
 
     /// A waker is drained by the one it is for; whoever else sees it leaves it standing, and is
-    /// told so. One that stands for a waiter that found what it wanted without it is for nobody,
-    /// and would keep whoever drives the ring awake.
+    /// told so. One that was for a thread which has left stands for nobody, and would keep whoever
+    /// drives the ring awake.
     fn take_waker(&self, role: Role, data: u64) -> bool {
-        let mine = match role {
+        let waits = || self.waiting.load(Ordering::SeqCst) > 0;
+        let for_me = match role {
             Role::Waiter | Role::Sleeper => data == WAKER_EVENT,
             Role::SqThread => data == SQ_WAKER_EVENT,
             Role::Guest => false,
         };
-        let is_nobodys = || data == WAKER_EVENT && self.waiting.load(Ordering::SeqCst) == 0;
-        let is_waiter = matches!(role, Role::Waiter | Role::Sleeper);
-        let mine = mine || is_nobodys();
+        let mine = for_me || data == WAKER_EVENT && !waits();
         if mine {
             let waker = if data == WAKER_EVENT { &self.waker } else { &self.sq_waker };
             calls::eventfd_drain(&self.host, waker.load(Ordering::Acquire));
         }
-        if mine && !is_waiter && data == WAKER_EVENT && !is_nobodys() {
+        if mine && !for_me && waits() {
             // A waiter has come since, and this may have been its call.
             self.wake_waiter();
         }

@@ -418,7 +418,10 @@ impl<H: Host> Ring<H> {
             if epfd >= 0 {
                 return Ok(epfd);
             }
-            std::hint::spin_loop();
+            if self.dead.load(Ordering::SeqCst) {
+                return Err(Errno::EBADF);
+            }
+            let _ = self.host.syscall(libc::SYS_sched_yield, [0; 6]);
         }
     }
 }

@@ -52,6 +52,19 @@ pub(super) fn name(number: i64) -> &'static str {
         .map_or("system call", |(_, name)| name)
 }
 
+/// Whether a call may wait for what no descriptor tells: a futex, a child, a FIFO's other end.
+pub(super) fn waits_elsewhere(number: i64) -> bool {
+    let waiting = [
+        libc::SYS_futex,
+        libc::SYS_futex_waitv,
+        libc::SYS_waitid,
+        libc::SYS_openat,
+        libc::SYS_openat2,
+        libc::SYS_epoll_wait,
+    ];
+    waiting.contains(&number)
+}
+
 /// Whether a call reads or writes a file.
 pub(super) fn is_transfer(number: i64) -> bool {
     let transfers = [libc::SYS_readv, libc::SYS_writev, libc::SYS_preadv2, libc::SYS_pwritev2];

@@ -158,6 +158,12 @@ impl Host for SimHost {
             thread::give_way(YIELD);
             return Ok(0);
         }
+        if number == libc::SYS_tkill
+            && args[1] == 0
+            && let Some(alive) = thread::is_alive(args[0])
+        {
+            return if alive { Ok(0) } else { Err(Errno::from_raw(libc::ESRCH)) };
+        }
         // Where time is the machine's, a transfer that another thread delays would seem a slow one,
         // and the engine gives those to workers.
         if !(thread::is_served() && calls::is_transfer(number)) {
@@ -167,6 +173,9 @@ impl Host for SimHost {
         self.delay();
         let result = match self.fault(number, &args) {
             Some(errno) => Err(errno),
+            None if thread::is_served() && calls::waits_elsewhere(number) => {
+                thread::outside(|| Os.syscall(number, args))
+            }
             None => self.real_call(number, args),
         };
         thread::touched_the_world();
