@@ -289,6 +289,18 @@ fn aio_that_nobody_waits_for_is_done_all_the_same() {
     assert_eq!(std::fs::metadata(&path).unwrap().len(), 1 << 16);
 }
 
+#[test]
+fn the_program_that_measures_aio_runs() {
+    let program = compile("aio_speed", &[]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), vec![7; 1 << 20]).unwrap();
+    for what in ["cold", "cached"] {
+        let run = Run::default().arg(file.path().to_str().unwrap()).arg(what).arg("2");
+        let (status, stdout, stderr) = run.run(&program);
+        assert!(status.success() && !stdout.is_empty(), "{what}: {stderr}");
+    }
+}
+
 /// Whether this kernel grants an AIO context.
 fn kernel_grants_aio() -> bool {
     std::path::Path::new("/proc/sys/fs/aio-max-nr").exists()

@@ -18,6 +18,9 @@ use std::collections::VecDeque;
 /// How long a thread stays idle before it ends, nanoseconds.
 const IDLE_NS: u64 = 5_000_000_000;
 
+/// How many threads one rouses, where the submitter does not rouse all.
+const FANOUT: u32 = 2;
+
 /// Threads for work of one class unless a program sets another limit.
 const BOUNDED_MAX: u32 = 64;
 const UNBOUNDED_MAX: u32 = 4096;
@@ -225,6 +228,8 @@ struct PoolState<H: Host> {
     /// Threads at bounded work.
     at_bounded: u32,
     limits: [u32; 2],
+    /// Who takes a job rouses others for the rest.
+    passes_on: bool,
 }
 
 impl<H: Host> PoolState<H> {
@@ -241,6 +246,23 @@ impl<H: Host> PoolState<H> {
             return Some(Task::Job(job));
         }
         self.unbounded.pop_front().map(Task::Job)
+    }
+
+    /// Counts one more thread if there is work for it, which the caller then starts.
+    fn hire(&mut self) -> bool {
+        if !self.wants_thread() {
+            return false;
+        }
+        self.threads += 1;
+        // Counted as idle until it takes a job, so that the next job does not start one.
+        self.idle += 1;
+        true
+    }
+
+    /// Whether a thread that took a job has to rouse others, and how many of them are new.
+    fn pass_on(&mut self) -> Option<u32> {
+        self.passes_on &= !self.bounded.is_empty() || !self.unbounded.is_empty();
+        self.passes_on.then(|| (0..FANOUT).take_while(|_| self.hire()).count() as u32)
     }
 
     fn wants_thread(&self) -> bool {
@@ -271,6 +293,7 @@ impl<H: Host> Pool<H> {
             idle: 0,
             at_bounded: 0,
             limits: [BOUNDED_MAX, UNBOUNDED_MAX],
+            passes_on: false,
         };
         let state = mutex(&host, &locks::POOL, state);
         Pool { host, state, bell: Arc::new(AtomicU32::new(0)) }
@@ -279,9 +302,13 @@ impl<H: Host> Pool<H> {
     /// Queues work, and starts threads for it as far as none is idle.
     pub(crate) fn queue(self: &Arc<Self>, jobs: Vec<Arc<Job<H>>>, waits: &[Arc<Blocked<H>>]) {
         let count = (jobs.len() + waits.len()) as u32;
+        // An AIO submission is to take no time: it rouses two threads, and each of them two more.
+        let is_aio = jobs.first().is_some_and(|job| job.ring.layout.io_events > 0);
+        let rouse = if is_aio { count.min(FANOUT) } else { count };
         let mut start = 0;
         {
             let mut state = self.state.lock();
+            state.passes_on |= rouse < count;
             state.waits.extend(waits.iter().cloned());
             for job in jobs {
                 if job.unbounded {
@@ -290,15 +317,12 @@ impl<H: Host> Pool<H> {
                     state.bounded.push_back(job)
                 }
             }
-            while state.wants_thread() && start < count {
-                state.threads += 1;
-                // Counted as idle until it takes a job, so that the next job does not start one.
-                state.idle += 1;
+            while start < rouse && state.hire() {
                 start += 1;
             }
         }
         self.bell.fetch_add(1, Ordering::Release);
-        self.host.futex_wake(&self.bell, count);
+        self.host.futex_wake(&self.bell, rouse);
         for _ in 0..start {
             self.start_thread();
         }
@@ -331,17 +355,22 @@ impl<H: Host> Pool<H> {
     }
 
     /// A thread's life.
-    fn serve(&self) {
+    fn serve(self: &Arc<Self>) {
         loop {
             let seen = self.bell.load(Ordering::Acquire);
-            let next = {
+            let (next, start) = {
                 let mut state = self.state.lock();
                 let next = state.next();
                 if next.is_some() {
                     state.idle -= 1;
                 }
-                next
+                let start = if next.is_some() { state.pass_on() } else { None };
+                (next, start)
             };
+            if let Some(start) = start {
+                self.host.futex_wake(&self.bell, FANOUT);
+                (0..start).for_each(|_| self.start_thread());
+            }
             if let Some(task) = next {
                 let (bounded, wait) = task.run();
                 let mut state = self.state.lock();

@@ -55,6 +55,7 @@ pub(super) fn get<H: Host, R: Rule>(
     if min < 0 || min > nr {
         return Err(Errno::EINVAL);
     }
+    let min = if min == 0 && nr > 0 { least(&user, limits) } else { min };
     let mut user = user;
     let mut taken = 0i64;
     let mut looked = false;
@@ -88,6 +89,16 @@ pub(super) fn get<H: Host, R: Rule>(
         Err(errno) if taken == 0 => Err(errno),
         _ => Ok(taken as u32),
     }
+}
+
+/// What a wait for no event waits for. Programs take it for granted that a read or write without
+/// `O_DIRECT` is done when its submission returns, as in the kernel, and ask so for its event: within
+/// the time that they give, one is waited for while workers have something in hand.
+fn least<H: Host, R: Rule>(context: &Context<H, R>, limits: Limits) -> i64 {
+    let now = || context.ring.host.now(Clock::Monotonic);
+    let works =
+        context.ring.pending.load(Ordering::Acquire) > 0 && !context.polls.load(Ordering::Relaxed);
+    i64::from(works && limits.deadline.is_some_and(|deadline| deadline > now() + 1000))
 }
 
 /// Takes what is there, up to `nr` events, to `to`; how many.
