@@ -186,7 +186,7 @@ pub const NOT_SIMULATED: &[(&str, &[&str])] = &[
     ("the simulation's clock uses processor time", &["sqpoll::sleeping_uses_no_processor_time"]),
     (
         "fails there, and why is not known yet",
-        &["futex::all_cancelled", "register_misc::registered_ring_ends_with_its_thread"],
+        &["register_misc::registered_ring_ends_with_its_thread"],
     ),
     (
         "a thread asleep on a word of the program's stops the simulation",
@@ -217,7 +217,35 @@ pub const NOT_SIMULATED: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The same for the bodies of Linux AIO.
+pub const AIO_NOT_SIMULATED: &[(&str, &[&str])] = &[(
+    "no signal is let in by a simulated wait",
+    &["events::a_signal_after_an_event", "events::masks", "events::signals"],
+)];
+
 /// Why a body is not run on the simulated host, if it is not.
 pub(crate) fn exempts(body: &str) -> Option<&'static str> {
-    NOT_SIMULATED.iter().find(|(_, bodies)| bodies.contains(&body)).map(|(reason, _)| *reason)
+    let mut rows = NOT_SIMULATED.iter().chain(AIO_NOT_SIMULATED);
+    rows.find(|(_, bodies)| bodies.contains(&body)).map(|(reason, _)| *reason)
+}
+
+/// Fails unless each row of `table` names a body of the calling test binary, each body once, and
+/// `docs/SIMULATION.md` says how many `bodies` run.
+///
+/// # Panics
+/// Then.
+pub fn assert_counted(table: &[(&str, &[&str])], bodies: &str) {
+    let binary = std::env::current_exe().expect("the test binary");
+    let list = std::process::Command::new(binary).arg("--list").output().expect("list");
+    let list = String::from_utf8(list.stdout).expect("UTF-8");
+    let mut exempt = std::collections::BTreeSet::new();
+    for body in table.iter().flat_map(|(_, bodies)| *bodies) {
+        assert!(list.contains(&format!("{body}::sim: test")), "{body} is no body");
+        assert!(exempt.insert(body), "{body} has two rows");
+    }
+    let all = list.lines().filter(|line| line.ends_with("::sim: test")).count();
+    let said = format!("{} of {all} {bodies} run on the simulated host", all - exempt.len());
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/SIMULATION.md");
+    let text = std::fs::read_to_string(&page).expect("docs/SIMULATION.md");
+    assert!(text.contains(&said), "docs/SIMULATION.md is to say: {said}");
 }

@@ -41,3 +41,11 @@ mod prelude {
         }
     }
 }
+
+/// A row of what is not simulated names a body, each body once, and `docs/SIMULATION.md` says how
+/// many bodies run.
+#[test]
+fn simulated_bodies_are_counted() {
+    use ringfence_conformance::sim;
+    sim::assert_counted(sim::AIO_NOT_SIMULATED, "bodies of Linux AIO");
+}

@@ -106,17 +106,6 @@ fn known_rows_name_bodies() {
 /// many bodies run.
 #[test]
 fn simulated_bodies_are_counted() {
-    let binary = std::env::current_exe().expect("the test binary");
-    let list = std::process::Command::new(binary).arg("--list").output().expect("list");
-    let list = String::from_utf8(list.stdout).expect("UTF-8");
-    let mut exempt = std::collections::BTreeSet::new();
-    for body in ringfence_conformance::sim::NOT_SIMULATED.iter().flat_map(|(_, bodies)| *bodies) {
-        assert!(list.contains(&format!("{body}::sim: test")), "{body} is no body");
-        assert!(exempt.insert(body), "{body} has two rows");
-    }
-    let bodies = list.lines().filter(|line| line.ends_with("::sim: test")).count();
-    let said = format!("{} of {bodies} bodies run on the simulated host", bodies - exempt.len());
-    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/SIMULATION.md");
-    let text = std::fs::read_to_string(&page).expect("docs/SIMULATION.md");
-    assert!(text.contains(&said), "docs/SIMULATION.md is to say: {said}");
+    use ringfence_conformance::sim;
+    sim::assert_counted(sim::NOT_SIMULATED, "bodies");
 }
