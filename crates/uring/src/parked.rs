@@ -194,6 +194,11 @@ impl<H: Host> Table<H> {
         None
     }
 
+    /// Every entry, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Parked<H>> {
+        self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut())
+    }
+
     /// Every entry, in no promised order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &Parked<H>)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {

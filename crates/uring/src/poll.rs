@@ -12,6 +12,7 @@ use crate::request::{FileRef, OwnedFile, Req};
 use crate::ring::{DEVICE_EVENT, Ring, SQ_WAKER_EVENT, WAKER_EVENT};
 use crate::submit::Submit;
 use crate::wait::Role;
+use crate::work::Job;
 use ringfence_abi::{Errno, IOSQE_FIXED_FILE, Op, Result};
 use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Event, Host, calls};
@@ -327,30 +328,46 @@ impl<H: Host> Ring<H> {
 
     /// The program is about to close descriptors: requests that wait for them keep the file.
     pub(crate) fn keep_files(self: &Arc<Self>, first: u32, last: u32) {
-        self.with_submit(|ring, sub| {
+        let begun = self.with_submit(|ring, sub| {
             sub.kinds.forget(first, last);
             sub.signals.forget(first, last);
             for fd in sub.polled.waits_in(first, last) {
                 ring.keep_file(sub, fd);
             }
-            ring.keep_at_workers(sub, first, last);
+            ring.keep_at_workers(sub, first, last)
         });
+        begun.iter().for_each(|job| job.await_call());
     }
 
-    /// The same for requests that workers have.
-    pub(crate) fn keep_at_workers(&self, sub: &Submit<H>, first: u32, last: u32) {
-        if sub.at_workers == 0 {
-            return;
+    /// The same for requests that workers have, or will have if a device refuses them; the jobs whose
+    /// call is to be awaited.
+    pub(crate) fn keep_at_workers(
+        &self,
+        sub: &mut Submit<H>,
+        first: u32,
+        last: u32,
+    ) -> Vec<Arc<Job<H>>> {
+        let mut begun = Vec::new();
+        if sub.at_workers == 0 && !sub.direct.is_busy() {
+            return begun;
         }
         let mut kept: HashMap<i32, Option<Arc<OwnedFile<H>>>, FdHash> = HashMap::default();
-        for (_, entry) in sub.parked.iter() {
-            if let Waits::Work { job } = &entry.waits
-                && !entry.fixed
-                && (first..=last).contains(&(entry.fd as u32))
-            {
-                job.keep_file(entry.fd, kept.entry(entry.fd).or_default());
+        for entry in sub.parked.iter_mut() {
+            if entry.fixed || !(first..=last).contains(&(entry.fd as u32)) {
+                continue;
+            }
+            let fd = entry.fd;
+            match &mut entry.waits {
+                Waits::Work { job } if !job.keep_file(fd, kept.entry(fd).or_default()) => {
+                    begun.push(Arc::clone(job));
+                }
+                Waits::Device { req } => {
+                    keep_plain(&self.host, req, fd, kept.entry(fd).or_default());
+                }
+                _ => {}
             }
         }
+        begun
     }
 
     pub(crate) fn keep_file(self: &Arc<Self>, sub: &mut Submit<H>, fd: i32) {
@@ -372,5 +389,23 @@ impl<H: Host> Ring<H> {
             self.rejoin_link_timeout(sub, &mut req);
             self.park_ready(sub, req, events, false);
         }
+    }
+}
+
+/// Has a request keep the file that it names by the program's descriptor `fd`: `kept`, made at need.
+pub(crate) fn keep_plain<H: Host>(
+    host: &H,
+    req: &mut Req<H>,
+    fd: i32,
+    kept: &mut Option<Arc<OwnedFile<H>>>,
+) {
+    if !matches!(req.file, FileRef::Plain(plain) if plain == fd) {
+        return;
+    }
+    if kept.is_none() {
+        *kept = OwnedFile::dup(host, fd).ok();
+    }
+    if let Some(kept) = kept {
+        req.file = FileRef::Owned(Arc::clone(kept));
     }
 }
