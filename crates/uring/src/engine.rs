@@ -607,6 +607,7 @@ pub(crate) fn new_ring<H: Host>(
         visits: AtomicU32::new(0),
         attended: AtomicBool::new(false),
         has_task_work: AtomicBool::new(false),
+        parker: AtomicU32::new(0),
         owner: AtomicU32::new(0),
         disabled: AtomicBool::new(params.flags & IORING_SETUP_R_DISABLED != 0),
         dead: AtomicBool::new(false),
