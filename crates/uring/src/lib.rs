@@ -47,6 +47,8 @@ mod parked;
 mod patience;
 mod poll;
 mod pollers;
+#[cfg(test)]
+mod publication;
 mod register;
 mod request;
 mod returned;
@@ -55,6 +57,7 @@ mod ring;
 mod ring_fds;
 mod same_file;
 mod setup;
+mod sq;
 mod sqpoll;
 mod submit;
 mod timeout;
