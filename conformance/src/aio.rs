@@ -161,6 +161,19 @@ impl Context<'_> {
         assert_eq!(unsafe { libc::munmap(self.id as *mut libc::c_void, 4096) }, 0);
     }
 
+    /// Moves the ring to another address, as a program may; what it was.
+    pub fn remap(&mut self) -> u64 {
+        let len = (1 + self.header().nr as usize) * size_of::<IoEvent>();
+        let place = crate::Mapping::anonymous(len);
+        let (old, new) = (self.id as *mut libc::c_void, place.at(0) as *mut libc::c_void);
+        let how = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        // SAFETY: the ring is used at its new address from here on, which takes the place of memory
+        // that nobody uses, and is unmapped with it if it is still there then.
+        assert_eq!(unsafe { libc::mremap(old, len, len, how, new) }, new);
+        std::mem::forget(place);
+        std::mem::replace(&mut self.id, new as u64)
+    }
+
     /// The event at a place of the ring.
     pub fn event(&self, index: u32) -> IoEvent {
         assert!(index < self.header().nr);

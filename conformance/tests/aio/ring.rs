@@ -61,3 +61,23 @@ ring_test!(in_order, |t| {
     let taken: Vec<u64> = first.iter().chain(&rest).map(|event| event.data).collect();
     assert_eq!(taken, ring);
 });
+
+// A ring that was moved goes on at its new address, which is the context's name from then on.
+ring_test!(moved, |t| {
+    let mut context = t.context(8)?;
+    let file = sys::file_with(b"0123");
+    let mut buffer = [0; 4];
+    let read = pread(&file, &mut buffer, 0);
+    for _ in 0..3 {
+        let old = context.remap();
+        assert_eq!(context.submit(&[&read]), Ok(1));
+        assert_eq!(t.io_destroy(old), Err(Errno::EINVAL));
+        until(|| context.tail() != context.head());
+        context.remap();
+        let event = context.event(context.head());
+        assert_eq!((event.obj, event.res), (address(&read), 4));
+        assert_eq!(context.get(1, 8, ms(5000)).expect("events"), [event]);
+    }
+    assert_eq!(t.io_destroy(context.id), Ok(()));
+    assert!(!is_mapped(context.id));
+});

@@ -10,12 +10,14 @@ use crate::submit::Submit;
 use ringfence_abi::{Errno, Result};
 use ringfence_host::Host;
 use ringfence_host::shm::Shm;
-use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering, mutex};
+use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, mutex};
 
 /// A context.
 pub(super) struct Context<H: Host, R: Rule = OnlyLive> {
-    /// The address of its ring, as the program sees it.
-    pub(super) id: u64,
+    /// The address of its ring, as the program sees it, who may move it.
+    id: AtomicU64,
+    /// The number in its ring's header.
+    pub(super) number: u32,
     pub(super) ring: Arc<Ring<H>>,
     pub(super) life: Life,
     /// Who takes events out of the ring; held while they are copied to the program.
@@ -27,8 +29,8 @@ pub(super) struct Context<H: Host, R: Rule = OnlyLive> {
     rule: std::marker::PhantomData<R>,
 }
 
-/// Numbers contexts, as the kernel's headers do.
-static NUMBERS: AtomicU32 = AtomicU32::new(0);
+/// Numbers contexts, as the kernel's headers do, and none as they do.
+static NUMBERS: AtomicU32 = AtomicU32::new(1 << 30);
 
 impl<H: Host, R: Rule> Context<H, R> {
     /// A context with room for `asked` requests.
@@ -38,9 +40,11 @@ impl<H: Host, R: Rule> Context<H, R> {
     pub(super) fn new(shared: &Arc<Shared<H>>, host: &H, asked: u32) -> Result<Arc<Self>> {
         let (nr, len) = ring::size(asked, host.cpus())?;
         let (shm, id) = Shm::with_alias(len).ok_or(Errno::ENOMEM)?;
-        ring::write_header(&shm, NUMBERS.fetch_add(1, Ordering::Relaxed), nr);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        ring::write_header(&shm, number, nr);
         Ok(Arc::new(Context {
-            id,
+            id: AtomicU64::new(id),
+            number,
             ring: Arc::new(aio_ring(shared, host, nr, shm)),
             life: Life::default(),
             reader: mutex(host, &locks::AIO_READER, ()),
@@ -48,6 +52,17 @@ impl<H: Host, R: Rule> Context<H, R> {
             gone: AtomicBool::new(false),
             rule: std::marker::PhantomData,
         }))
+    }
+
+    /// Its id, the address of its ring.
+    #[inline]
+    pub(super) fn id(&self) -> u64 {
+        self.id.load(Ordering::Relaxed)
+    }
+
+    /// Its ring was moved to another address, which is its id now.
+    pub(super) fn move_to(&self, id: u64) {
+        self.id.store(id, Ordering::Relaxed);
     }
 
     /// Ends it, once it is out of the table: wakes who waits, waits until no call uses it and
@@ -67,7 +82,7 @@ impl<H: Host, R: Rule> Context<H, R> {
         self.wait_settled();
         self.gone.store(true, Ordering::Release);
         if unmap {
-            let args = [self.id, self.ring.shm.len() as u64, 0, 0, 0, 0];
+            let args = [self.id(), self.ring.shm.len() as u64, 0, 0, 0, 0];
             let _ = self.ring.host.syscall(libc::SYS_munmap, args);
         }
     }

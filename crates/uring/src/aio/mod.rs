@@ -54,13 +54,13 @@ impl<H: Host, R: Rule> Aio<'_, H, R> {
         }
         let id = self.contexts.open(self.shared, self.host, nr_events)?;
         plain::write(self.host, out, &id).inspect_err(|_| {
-            let _ = self.contexts.close(id);
+            let _ = self.contexts.close(self.host, id);
         })
     }
 
     /// Whether `id` is a context of this engine.
     pub fn owns(&self, id: u64) -> bool {
-        self.contexts.has(id)
+        self.contexts.has(self.host, id)
     }
 
     /// `io_destroy`. When it returns, nothing touches the program's memory any more on behalf of
@@ -69,7 +69,7 @@ impl<H: Host, R: Rule> Aio<'_, H, R> {
     /// # Errors
     /// `EINVAL` if `id` is no context, or is being destroyed already.
     pub fn destroy(&self, id: u64) -> Result<()> {
-        let result = self.contexts.close(id);
+        let result = self.contexts.close(self.host, id);
         self.host.at(Point::Return);
         result
     }
@@ -79,7 +79,7 @@ impl<H: Host, R: Rule> Aio<'_, H, R> {
     /// # Errors
     /// That of the first request, if that was refused; `EINVAL` for no context or `nr` below 0.
     pub fn submit(&self, id: u64, nr: i64, list: u64, recent: &mut Recent<H, R>) -> Result<u32> {
-        let user = self.contexts.look_up(id, recent).ok_or(Errno::EINVAL)?;
+        let user = self.contexts.look_up(self.host, id, recent).ok_or(Errno::EINVAL)?;
         let result = submit::submit(&user, nr, list);
         drop(user);
         self.host.at(Point::Return);
@@ -129,7 +129,7 @@ impl<H: Host, R: Rule> Aio<'_, H, R> {
         recent: &mut Recent<H, R>,
     ) -> Result<u32> {
         let limits = events::limits(self.host, timeout, sigset)?;
-        let user = self.contexts.look_up(id, recent).ok_or(Errno::EINVAL)?;
+        let user = self.contexts.look_up(self.host, id, recent).ok_or(Errno::EINVAL)?;
         let result = events::get(user, bounds, events, limits);
         self.host.at(Point::Return);
         result
@@ -145,7 +145,7 @@ impl<H: Host, R: Rule> Aio<'_, H, R> {
         if key != 0 {
             return Err(Errno::EINVAL);
         }
-        let user = self.contexts.look_up(id, recent).ok_or(Errno::EINVAL)?;
+        let user = self.contexts.look_up(self.host, id, recent).ok_or(Errno::EINVAL)?;
         Err(submit::cancel(&user, iocb))
     }
 

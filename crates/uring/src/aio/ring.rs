@@ -3,12 +3,16 @@
 use crate::cq::Entry;
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
+use ringfence_host::sync::Ordering;
 use ringfence_host::words::Words;
+use ringfence_host::{Host, plain};
 use std::mem::offset_of;
 
 const PAGE: u64 = 4096;
 const HEADER: u64 = size_of::<AioRing>() as u64;
 const EVENT: u64 = size_of::<IoEvent>() as u64;
+
+const COMPAT: u32 = offset_of!(AioRing, compat_features) as u32;
 
 /// The kernel's bound on events.
 const EVENTS_MAX: u32 = 0x1000_0000 / EVENT as u32;
@@ -50,6 +54,17 @@ pub(super) fn write_header(shm: &Shm, id: u32, nr: u32) {
         header_length: HEADER as u32,
     };
     shm.write(0, header);
+}
+
+/// Whether the ring at `address` in the program is this one. Its word of compatible features, which
+/// nobody reads, is another one for a moment.
+pub(super) fn is_at<H: Host>(shm: &Shm, host: &H, address: u64) -> bool {
+    const MARK: u32 = !AIO_RING_COMPAT_FEATURES;
+    let seen = |word| {
+        shm.store(COMPAT, word, Ordering::Release);
+        plain::read::<H, AioRing>(host, address).is_ok_and(|header| header.compat_features == word)
+    };
+    seen(MARK) & seen(AIO_RING_COMPAT_FEATURES)
 }
 
 fn event_at(index: u32) -> usize {

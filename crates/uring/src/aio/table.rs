@@ -2,12 +2,13 @@
 
 use super::context::Context;
 use super::life::{OnlyLive, Rule};
+use super::ring;
 use crate::engine::Shared;
 use crate::locks;
 use crate::ring::Ring;
-use ringfence_abi::{Errno, Result};
-use ringfence_host::Host;
+use ringfence_abi::{AIO_RING_MAGIC, AioRing, Errno, Result};
 use ringfence_host::sync::{Arc, AtomicU32, AtomicUsize, Mutex, Ordering, mutex};
+use ringfence_host::{Host, plain};
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Weak;
@@ -84,7 +85,7 @@ impl<H: Host, R: Rule> Contexts<H, R> {
     /// `EINVAL`, `EAGAIN` for sizes that are none, `ENOMEM`.
     pub(super) fn open(&self, shared: &Arc<Shared<H>>, host: &H, nr_events: u32) -> Result<u64> {
         let context = Context::new(shared, host, nr_events)?;
-        let id = context.id;
+        let id = context.id();
         let mut by_id = self.by_id.lock();
         // Whoever unmaps a ring may get its address again; the old context is then beyond reach.
         let lost = by_id.insert(id, context);
@@ -97,26 +98,53 @@ impl<H: Host, R: Rule> Contexts<H, R> {
     }
 
     /// Whether there is such a context.
-    pub(super) fn has(&self, id: u64) -> bool {
-        self.count.load(Ordering::Acquire) > 0 && self.by_id.lock().contains_key(&id)
+    pub(super) fn has(&self, host: &H, id: u64) -> bool {
+        self.count.load(Ordering::Acquire) > 0 && self.find(host, id).is_some()
+    }
+
+    /// The context of an id; one whose ring the program has moved, as `mremap` does, is found by its
+    /// number, and has the new address for its id from then on.
+    fn find(&self, host: &H, id: u64) -> Option<Arc<Context<H, R>>> {
+        if let Some(context) = self.by_id.lock().get(&id) {
+            return Some(Arc::clone(context));
+        }
+        let header: AioRing = plain::read(host, id).ok()?;
+        if header.magic != AIO_RING_MAGIC || !id.is_multiple_of(4096) {
+            return None;
+        }
+        let mut by_id = self.by_id.lock();
+        let moved = by_id.values().find(|context| {
+            context.number == header.id && ring::is_at(&context.ring.shm, host, id)
+        });
+        let moved = Arc::clone(moved?);
+        by_id.remove(&moved.id());
+        by_id.insert(id, Arc::clone(&moved));
+        moved.move_to(id);
+        Some(moved)
     }
 
     /// Finds a context, first where the thread found one last, and takes a reference if it is
     /// alive. A miss is `None`, whatever the reason.
     #[inline]
-    pub(super) fn look_up(&self, id: u64, recent: &mut Recent<H, R>) -> Option<User<H, R>> {
+    pub(super) fn look_up(
+        &self,
+        host: &H,
+        id: u64,
+        recent: &mut Recent<H, R>,
+    ) -> Option<User<H, R>> {
         if recent.id == id
             && recent.table == self.number
             && let Some(user) = recent.context.upgrade().and_then(User::of)
+            && user.id() == id
         {
             return Some(user);
         }
-        self.look_up_slow(id, recent)
+        self.look_up_slow(host, id, recent)
     }
 
     #[cold]
-    fn look_up_slow(&self, id: u64, recent: &mut Recent<H, R>) -> Option<User<H, R>> {
-        let context = self.by_id.lock().get(&id).cloned()?;
+    fn look_up_slow(&self, host: &H, id: u64, recent: &mut Recent<H, R>) -> Option<User<H, R>> {
+        let context = self.find(host, id)?;
         *recent = Recent { id, table: self.number, context: Arc::downgrade(&context) };
         User::of(context)
     }
@@ -125,7 +153,8 @@ impl<H: Host, R: Rule> Contexts<H, R> {
     ///
     /// # Errors
     /// `EINVAL` if there is none.
-    pub(super) fn close(&self, id: u64) -> Result<()> {
+    pub(super) fn close(&self, host: &H, id: u64) -> Result<()> {
+        self.find(host, id).ok_or(Errno::EINVAL)?;
         let context = {
             let mut by_id = self.by_id.lock();
             let context = by_id.remove(&id).ok_or(Errno::EINVAL)?;
