@@ -200,6 +200,14 @@ impl<H: Host> Table<H> {
         None
     }
 
+    /// Every entry, to be changed, in no promised order.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Parked<H>)> {
+        self.slots.iter_mut().enumerate().filter_map(|(index, slot)| {
+            let key = Key { index: index as u32, generation: slot.generation };
+            slot.entry.as_mut().map(|entry| (key, entry))
+        })
+    }
+
     /// Every entry, in no promised order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &Parked<H>)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
