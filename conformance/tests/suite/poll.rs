@@ -278,6 +278,67 @@ ring_test!(told_by_a_close, |t| {
     assert_eq!(pairs(&ring.cqes()), [(1, i32::from(POLLHUP))]);
 });
 
+// A write by the same thread has completed the poll by the time it returns.
+ring_test!(told_by_a_write, |t| {
+    let mut ring = t.ring(8)?;
+    let (reader, mut writer) = sys::pipe();
+    ring.start(&[sqe::poll_add(fd(&reader), POLLIN).data(1)]);
+    writer.write_all(b"1").expect("write");
+    t.after_call();
+    assert_eq!(pairs(&ring.cqes()), [(1, i32::from(POLLIN))]);
+});
+
+// So readiness that the thread takes back at once is told all the same.
+ring_test!(readiness_taken_back, |t| {
+    let mut ring = t.ring(8)?;
+    let (mut reader, mut writer) = sys::pipe();
+    ring.start(&[sqe::poll_multishot(fd(&reader), POLLIN).data(1)]);
+    for _ in 0..3 {
+        writer.write_all(b"1").expect("write");
+        t.after_call();
+        reader.read_exact(&mut [0]).expect("read");
+    }
+    assert_eq!(pairs(&ring.cqes()), [(1, i32::from(POLLIN)); 3]);
+});
+
+// Of a deferring ring the flag is up by then, and stays down when nothing was waited for.
+ring_test!(flag_told_by_a_write, |t| {
+    let defer = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+    let mut ring = t.ring_with(8, defer | IORING_SETUP_TASKRUN_FLAG)?;
+    let (eventfd, other) = (sys::eventfd(), sys::eventfd());
+    ring.start(&[sqe::poll_add(fd(&eventfd), POLLIN).data(1)]);
+    sys::eventfd_add(&other, 1);
+    t.after_call();
+    std::thread::sleep(ms(5));
+    assert_eq!(ring.sq_flags() & IORING_SQ_TASKRUN, 0);
+    sys::eventfd_add(&eventfd, 1);
+    t.after_call();
+    assert_eq!(ring.sq_flags() & IORING_SQ_TASKRUN, IORING_SQ_TASKRUN);
+    assert_eq!(ring.ready(), 0);
+    assert_eq!(ring.enter(0, 0, IORING_ENTER_GETEVENTS), Ok(0));
+    assert_eq!(pairs(&ring.cqes()), [(1, i32::from(POLLIN))]);
+    assert_eq!(ring.sq_flags() & IORING_SQ_TASKRUN, 0);
+});
+
+// A multishot poll of the ring's own eventfd ends with the event that its own completion is.
+ring_test!(own_eventfd, |t| {
+    for polls_first in [false, true] {
+        let mut ring = t.ring(8)?;
+        let eventfd = sys::eventfd();
+        if polls_first {
+            ring.start(&[sqe::poll_multishot(fd(&eventfd), POLLIN).data(1)]);
+        }
+        assert_eq!(ring.register(RegisterOp::Eventfd, &[fd(&eventfd)]), Ok(0));
+        if !polls_first {
+            ring.start(&[sqe::poll_multishot(fd(&eventfd), POLLIN).data(1)]);
+        }
+        sys::eventfd_add(&eventfd, 1);
+        let told = Cqe { user_data: 1, res: i32::from(POLLIN), flags: IORING_CQE_F_MORE };
+        assert_eq!(ring.wait_n(2), [told, Cqe { flags: 0, ..told }]);
+        assert_eq!(ring.settle(ms(5)), []);
+    }
+});
+
 // A multishot poll keeps its file too, and does not tell once more what it has told.
 ring_test!(closing_under_a_multishot, |t| {
     let mut ring = t.ring(8)?;

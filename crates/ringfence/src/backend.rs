@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "the engine is replaced in a forked child, and never freed")]
 
 use crate::config::{self, Backend};
-use crate::{raw, window};
+use crate::{raw, thread, window};
 use ringfence_abi::{Errno, Result};
 use ringfence_host::{Os, fault, kernel_aio, signal};
 use ringfence_uring::{Engine, Limits, Ring, Stats};
@@ -111,6 +111,7 @@ fn enter(
     let last = LAST.try_with(Cell::take).ok().flatten();
     let last = last.filter(|last| last.fd == fd && last.epoch == epoch).or_else(|| {
         let ring = engine.ring(fd)?;
+        thread::current().rings.store(1, Relaxed);
         Some(Last { fd, epoch, ring })
     });
     match last {
@@ -173,6 +174,25 @@ pub(crate) fn is_ring(fd: i32) -> bool {
 pub(crate) fn before_close(first: u32, last: u32) {
     if let Some(engine) = engine() {
         engine.before_close(first, last);
+    }
+}
+
+/// Whether the thread has used a ring, and is not in a handler, whose stack may be too small for the
+/// engine.
+#[inline]
+pub(crate) fn uses_ring() -> bool {
+    let thread = thread::current();
+    thread.rings.load(Relaxed) != 0 && thread.handlers.load(Relaxed) == 0
+}
+
+/// To be called after a call that may have made files ready: those requests go on that wait in the
+/// ring that the thread used last.
+pub(crate) fn after_write() {
+    let Some(engine) = engine() else { return };
+    let last = LAST.try_with(Cell::take).ok().flatten();
+    if let Some(last) = last.filter(|last| last.epoch == engine.epoch()) {
+        last.ring.after_call();
+        let _ = LAST.try_with(|cell| cell.set(Some(last)));
     }
 }
 

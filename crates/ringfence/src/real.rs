@@ -108,6 +108,12 @@ functions! {
     freopen(path: *const c_char, mode: *const c_char, stream: *mut libc::FILE) -> *mut libc::FILE;
     freopen64(path: *const c_char, mode: *const c_char, stream: *mut libc::FILE) -> *mut libc::FILE;
     closedir(stream: *mut libc::DIR) -> c_int;
+    write(fd: c_int, from: *const c_void, len: size_t) -> libc::ssize_t;
+    writev(fd: c_int, parts: *const libc::iovec, count: c_int) -> libc::ssize_t;
+    eventfd_write(fd: c_int, value: u64) -> c_int;
+    send(fd: c_int, from: *const c_void, len: size_t, flags: c_int) -> libc::ssize_t;
+    sendto(fd: c_int, from: *const c_void, len: size_t, flags: c_int, to: *const libc::sockaddr, to_len: libc::socklen_t) -> libc::ssize_t;
+    shutdown(fd: c_int, how: c_int) -> c_int;
     sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_int) -> libc::ssize_t;
     sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: c_uint, flags: c_int) -> c_int;
     dup(fd: c_int) -> c_int;

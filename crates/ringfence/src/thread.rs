@@ -33,6 +33,10 @@ pub(crate) struct Thread {
     pub(crate) vforked: AtomicU32,
     /// Not 0 in threads of the engine, whose calls are left alone.
     pub(crate) engine: AtomicU32,
+    /// Not 0 once the thread has used a ring.
+    pub(crate) rings: AtomicU32,
+    /// Handlers of the program that run on it; one that was left by a jump is counted for good.
+    pub(crate) handlers: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Thread>() == 64);

@@ -310,7 +310,9 @@ impl<H: Host> Attendant<H> {
         let ready = ring.gather();
         let deadline = ring.deadline.load(Ordering::Acquire);
         if ready || deadline <= now {
-            ring.announce_task_work();
+            if !ready {
+                ring.announce_task_work();
+            }
             self.give_back(ring);
             return None;
         }

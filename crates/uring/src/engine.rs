@@ -617,6 +617,7 @@ pub(crate) fn new_ring<H: Host>(
         sq_asked: AtomicBool::new(false),
         poll_fd: AtomicI32::new(-1),
         eventfd: mutex(host, &locks::EVENTFD, None),
+        rang: AtomicBool::new(false),
         pollers: crate::pollers::Pollers::new(host),
         undriven: AtomicU32::new(0),
         settled: AtomicU32::new(0),

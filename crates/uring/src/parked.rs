@@ -200,9 +200,12 @@ impl<H: Host> Table<H> {
         None
     }
 
-    /// Every entry, to be changed.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Parked<H>> {
-        self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut())
+    /// Every entry, to be changed, in no promised order.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Parked<H>)> {
+        self.slots.iter_mut().enumerate().filter_map(|(index, slot)| {
+            let key = Key { index: index as u32, generation: slot.generation };
+            slot.entry.as_mut().map(|entry| (key, entry))
+        })
     }
 
     /// Every entry, in no promised order.

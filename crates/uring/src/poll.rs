@@ -388,7 +388,7 @@ impl<H: Host> Ring<H> {
             return begun;
         }
         let mut kept: HashMap<i32, Option<Arc<OwnedFile<H>>>, FdHash> = HashMap::default();
-        for entry in sub.parked.iter_mut() {
+        for (_, entry) in sub.parked.iter_mut() {
             if entry.fixed || !(first..=last).contains(&(entry.fd as u32)) {
                 continue;
             }

@@ -47,8 +47,8 @@ impl<H: Host> Ring<H> {
         if !self.is_deferred() {
             // A ring that dies meanwhile has nothing to complete.
             let _ = self.drive(Role::Guest, Some(0), None);
-        } else if self.tells_of_task_work() && self.gather() {
-            self.announce_task_work();
+        } else if self.tells_of_task_work() {
+            self.gather();
         }
     }
 
@@ -57,27 +57,26 @@ impl<H: Host> Ring<H> {
         self.announces.load(Ordering::Acquire) || self.has(IORING_SETUP_TASKRUN_FLAG)
     }
 
-    /// Takes the events of a deferring ring and keeps those requests in mind that its owner has to
-    /// let go on; true if there are any.
+    /// Takes the events of a deferring ring, keeps those requests in mind that its owner has to let
+    /// go on, and tells it; true if there are any.
     pub(crate) fn gather(self: &Arc<Self>) -> bool {
-        if self.has_task_work.load(Ordering::Acquire) {
-            return true;
-        }
-        let mut events = [Event::default(); EVENTS];
-        let Ok(count) = self.wait_events(&mut events, Some(0), None) else { return false };
-        if count == 0 {
-            return false;
-        }
         self.with_submit(|ring, sub| {
+            if ring.has_task_work.load(Ordering::Acquire) {
+                return true;
+            }
+            let mut events = [Event::default(); EVENTS];
+            let count = ring.wait_events(&mut events, Some(0), None).unwrap_or(0);
             for event in &events[..count] {
-                match sub.polled.note(event) {
-                    None => _ = ring.handle_events(sub, Role::Guest, std::slice::from_ref(event)),
-                    Some(waiting) => {
-                        let parked = &sub.parked;
-                        let wanted = waiting.iter().filter(|key| parked.wants(**key, event.events));
-                        sub.gathered.extend(wanted.map(|key| (*key, event.events)));
-                    }
-                }
+                let Some(waiting) = sub.polled.note(event) else {
+                    ring.handle_events(sub, Role::Guest, std::slice::from_ref(event));
+                    continue;
+                };
+                let parked = &sub.parked;
+                let wanted = waiting.iter().filter(|key| parked.wants(**key, event.events));
+                sub.gathered.extend(wanted.map(|key| (*key, event.events)));
+            }
+            if !sub.gathered.is_empty() {
+                ring.announce_task_work();
             }
             !sub.gathered.is_empty()
         })

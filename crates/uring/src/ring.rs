@@ -186,6 +186,8 @@ pub struct Ring<H: Host> {
     /// Readable while the completion queue is not empty, -1 until someone polls the ring.
     pub(crate) poll_fd: AtomicI32,
     pub(crate) eventfd: Mutex<H, Option<EventFd>>,
+    /// The eventfd was signalled since a poll was last armed that looks for that.
+    pub(crate) rang: AtomicBool,
     /// Rings that poll this one.
     pub(crate) pollers: crate::pollers::Pollers<H>,
     /// Enters that returned without looking at readiness.
@@ -374,6 +376,7 @@ impl<H: Host> Ring<H> {
         if let Some(eventfd) = eventfd
             && (is_async || !eventfd.only_async)
         {
+            self.rang.store(true, Ordering::Relaxed);
             calls::eventfd_signal(&self.host, eventfd.fd);
         }
     }

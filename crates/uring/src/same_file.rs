@@ -46,7 +46,7 @@ fn flags<H: Host>(host: &H, fd: i32) -> Result<u64> {
 
 /// Compares two open files; where kcmp is refused, by what is known of them: two opens of one
 /// file in the same mode are then taken for one.
-fn same<H: Host>(host: &H, a: i32, b: i32) -> bool {
+pub(crate) fn same<H: Host>(host: &H, a: i32, b: i32) -> bool {
     let pid = host.syscall(libc::SYS_getpid, [0; 6]).unwrap_or(0);
     match host.syscall(libc::SYS_kcmp, [pid, pid, KCMP_FILE, a as u64, b as u64, 0]) {
         Ok(order) => order == 0,

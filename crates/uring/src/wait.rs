@@ -307,7 +307,9 @@ impl<H: Host> Ring<H> {
         if self.look().0 > 0 { Ok(()) } else { Err(errno) }
     }
 
-    /// Makes progress: waits up to `timeout` nanoseconds for anything to happen, and handles it.
+    /// Makes progress: waits up to `timeout` nanoseconds for anything to happen, and handles it. A
+    /// guest that does not wait takes its events under the submission lock: who has that lock after it
+    /// finds all posted that it took.
     ///
     /// # Errors
     /// `EINTR` when a signal handler ran.
@@ -329,13 +331,18 @@ impl<H: Host> Ring<H> {
         }
         let mut count = 0;
         // Looking without waiting is in vain while nothing is armed.
-        let look = timeout != Some(0) || self.pending.load(Ordering::Acquire) > 0;
-        if look && (timeout != Some(0) || self.epfd.load(Ordering::Acquire) >= 0) {
+        let look = timeout != Some(0)
+            || self.pending.load(Ordering::Acquire) > 0 && self.epfd.load(Ordering::Acquire) >= 0;
+        let locked = look && role == Role::Guest && timeout == Some(0);
+        if look && !locked {
             count = self.wait_events(&mut events, timeout, sigmask)?;
         }
         let due = deadline != u64::MAX || self.deadline.load(Ordering::Acquire) != u64::MAX;
-        if count > 0 || due || self.has_task_work.load(Ordering::Acquire) {
+        if locked || count > 0 || due || self.has_task_work.load(Ordering::Acquire) {
             let passed_by = self.with_submit(|ring, sub| {
+                if locked {
+                    count = ring.wait_events(&mut events, timeout, None).unwrap_or(0);
+                }
                 sub.after.by_sleeper = role == Role::Sleeper;
                 ring.run_task_work(sub);
                 ring.run_gathered(sub);

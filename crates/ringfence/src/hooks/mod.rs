@@ -12,6 +12,7 @@ mod signals;
 mod sockets;
 mod streams;
 mod threads;
+mod writes;
 
 pub use crate::process::vfork;
 pub use calls::*;
@@ -23,6 +24,7 @@ pub use signals::*;
 pub use sockets::*;
 pub use streams::*;
 pub use threads::*;
+pub use writes::*;
 
 /// Calls the macro `$then` with every replacement, as `name => function`: the preload exports them
 /// under these names, `install` writes their addresses into the tables of loaded objects.
@@ -49,6 +51,12 @@ macro_rules! for_each_replacement {
             freopen => $crate::hooks::freopen,
             freopen64 => $crate::hooks::freopen64,
             closedir => $crate::hooks::closedir,
+            write => $crate::hooks::write,
+            writev => $crate::hooks::writev,
+            eventfd_write => $crate::hooks::eventfd_write,
+            send => $crate::hooks::send,
+            sendto => $crate::hooks::sendto,
+            shutdown => $crate::hooks::shutdown,
             sendmsg => $crate::hooks::sendmsg,
             sendmmsg => $crate::hooks::sendmmsg,
             dup => $crate::hooks::dup,

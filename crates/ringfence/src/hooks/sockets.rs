@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "stands before libc's functions")]
 
 use super::files::concerned;
+use super::writes::after_write;
 use crate::window::Inside;
 use crate::{backend, raw, real};
 use libc::{c_int, c_uint, mmsghdr, msghdr};
@@ -42,7 +43,9 @@ pub unsafe extern "C-unwind" fn sendmsg(
         return refuse() as libc::ssize_t;
     }
     // SAFETY: the program's call.
-    unsafe { real::sendmsg(fd, message, flags) }
+    let result = unsafe { real::sendmsg(fd, message, flags) };
+    after_write();
+    result
 }
 
 /// `sendmmsg`, which sends the messages before the first that is refused.
@@ -64,5 +67,7 @@ pub unsafe extern "C-unwind" fn sendmmsg(
         return refuse();
     }
     // SAFETY: the program's call, of fewer messages perhaps.
-    unsafe { real::sendmmsg(fd, messages, sent, flags) }
+    let result = unsafe { real::sendmmsg(fd, messages, sent, flags) };
+    after_write();
+    result
 }

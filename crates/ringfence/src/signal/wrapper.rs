@@ -92,8 +92,10 @@ pub(super) unsafe extern "C-unwind" fn on_signal(
     thread.window.store(0, Relaxed);
     thread.inside.store(0, Relaxed);
     compiler_fence(SeqCst);
+    thread.handlers.fetch_add(1, Relaxed);
     // SAFETY: what the kernel passed is passed on.
     unsafe { run(signal, info, context) };
+    thread.handlers.fetch_sub(1, Relaxed);
     compiler_fence(SeqCst);
     thread.inside.store(inside, Relaxed);
     thread.window.store(in_window, Relaxed);

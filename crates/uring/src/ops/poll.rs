@@ -5,15 +5,19 @@ use crate::parked::{Key, Waits};
 use crate::poll::ALWAYS;
 use crate::request::{Extra, Outcome, Req};
 use crate::ring::Ring;
+use crate::same_file::same as same_file;
 use crate::submit::{Prep, Submit};
 use ringfence_abi::*;
-use ringfence_host::sync::Arc;
+use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Host, calls};
 
 const UPDATE: u32 = IORING_POLL_UPDATE_EVENTS | IORING_POLL_UPDATE_USER_DATA;
 
 /// Bits that poll(2) and epoll share.
 const POLL_BITS: u32 = 0xffff;
+
+/// Kept with a multishot's events: it polls the eventfd that its own ring rings.
+const OWN_BELL: u32 = 1 << 16;
 
 pub(crate) fn prep_add<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()> {
     let sqe = &req.sqe;
@@ -31,7 +35,7 @@ pub(crate) fn prep_add<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result
 }
 
 fn mask<H: Host>(req: &Req<H>) -> u32 {
-    if let Extra::Poll(mask) = req.extra { mask | ALWAYS } else { ALWAYS }
+    if let Extra::Poll(mask) = req.extra { mask & POLL_BITS | ALWAYS } else { ALWAYS }
 }
 
 pub(crate) fn add<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
@@ -47,6 +51,9 @@ pub(crate) fn add<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     };
     let multishot = req.sqe.len & IORING_POLL_ADD_MULTI != 0;
     if multishot {
+        let bell = cx.ring.eventfd.lock().map(|eventfd| eventfd.fd);
+        note_bell(req, bell.is_some_and(|bell| same_file(&cx.ring.host, bell, fd)));
+        cx.ring.rang.store(false, Ordering::Relaxed);
         // Its first event comes with its registration, like all the others.
         return Outcome::WaitUntried(mask);
     }
@@ -54,6 +61,23 @@ pub(crate) fn add<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         return Outcome::Wait(mask);
     }
     Outcome::Done(ready as i32)
+}
+
+fn note_bell<H: Host>(req: &mut Req<H>, is_own: bool) {
+    if let Extra::Poll(mask) = &mut req.extra {
+        *mask = *mask & POLL_BITS | if is_own { OWN_BELL } else { 0 };
+    }
+}
+
+/// A ring has been given an eventfd: polls that wait for it already are marked.
+pub(crate) fn note_bells<H: Host>(host: &H, sub: &mut Submit<H>, bell: i32) {
+    for (_, entry) in sub.parked.iter_mut() {
+        if let Waits::Ready { fd, req, .. } = &mut entry.waits
+            && entry.opcode == Op::PollAdd as u8
+        {
+            note_bell(req, same_file(host, bell, *fd));
+        }
+    }
 }
 
 /// A poll on a ring: on the descriptor that stands for its completions.
@@ -83,7 +107,10 @@ pub(crate) fn event<H: Host>(
     let Waits::Ready { req, events, .. } = &mut entry.waits else { return true };
     let res = (revents & *events & POLL_BITS) as i32;
     let multishot = req.sqe.len & IORING_POLL_ADD_MULTI != 0;
-    if multishot {
+    // Its own completion has woken it: that would go on for ever, and is its last.
+    let by_itself = matches!(req.extra, Extra::Poll(mask) if mask & OWN_BELL != 0)
+        && ring.rang.load(Ordering::Relaxed);
+    if multishot && !by_itself {
         let cqe = Cqe { user_data, res, flags: IORING_CQE_F_MORE };
         if ring.post_more(sub, &crate::cq::Entry { cqe, ..Default::default() }) {
             return false;

@@ -117,7 +117,12 @@ pub(super) fn enable_rings<H: Host>(
     Ok(0)
 }
 
-fn set_eventfd<H: Host>(ring: &Arc<Ring<H>>, arg: u64, nr: u32, only_async: bool) -> Result<u32> {
+fn set_eventfd<H: Host>(
+    ring: &Arc<Ring<H>>,
+    sub: &mut Submit<H>,
+    (arg, nr): (u64, u32),
+    only_async: bool,
+) -> Result<u32> {
     if nr != 1 {
         return Err(Errno::EINVAL);
     }
@@ -132,6 +137,8 @@ fn set_eventfd<H: Host>(ring: &Arc<Ring<H>>, arg: u64, nr: u32, only_async: bool
         return Err(Errno::EINVAL);
     }
     *eventfd = Some(EventFd { fd: kept, only_async });
+    drop(eventfd);
+    crate::ops::poll::note_bells(&ring.host, sub, kept);
     ring.announces.store(true, Ordering::Release);
     Ok(0)
 }
@@ -153,20 +160,20 @@ pub(crate) fn is_eventfd<H: Host>(host: &H, fd: i32) -> bool {
 
 pub(super) fn eventfd<H: Host>(
     ring: &Arc<Ring<H>>,
-    _: &mut Submit<H>,
+    sub: &mut Submit<H>,
     arg: u64,
     nr: u32,
 ) -> Result<u32> {
-    set_eventfd(ring, arg, nr, false)
+    set_eventfd(ring, sub, (arg, nr), false)
 }
 
 pub(super) fn eventfd_async<H: Host>(
     ring: &Arc<Ring<H>>,
-    _: &mut Submit<H>,
+    sub: &mut Submit<H>,
     arg: u64,
     nr: u32,
 ) -> Result<u32> {
-    set_eventfd(ring, arg, nr, true)
+    set_eventfd(ring, sub, (arg, nr), true)
 }
 
 pub(super) fn unregister_eventfd<H: Host>(
