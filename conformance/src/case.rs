@@ -53,10 +53,14 @@ pub fn run(target: &dyn Target, path: &str, body: fn(&dyn Target) -> Outcome) {
 
 /// Runs `body` in a child that has the test `name` to itself; panics with what it printed.
 ///
-/// For tests that change their process for good, or that may crash it.
+/// For tests that change their process for good, or that may crash it. What the lock validator reports
+/// fails them.
 pub fn in_child(name: &str, body: impl FnOnce()) {
     if std::env::var(CHILD).is_ok_and(|child| child == name) {
         body();
+        if let Err(error) = crate::locking::check() {
+            panic!("{error}");
+        }
         std::process::exit(PASSED);
     }
     if let Verdict::Fail(text) = judge(&crate::Native, name) {

@@ -11,16 +11,31 @@ use std::path::Path;
 /// The project's locking document.
 pub const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/LOCKING.md");
 
+/// Whether the validator has reported nothing so far.
+///
+/// # Errors
+/// What it has reported.
+pub fn unreported() -> Result<(), String> {
+    let texts: Vec<String> = reports().iter().map(ToString::to_string).collect();
+    if texts.is_empty() {
+        return Ok(());
+    }
+    Err(format!("the lock validator reports:\n{}", texts.concat()))
+}
+
+/// Panics with what the validator has reported, if anything.
+pub fn assert_unreported() {
+    if let Err(error) = unreported() {
+        panic!("{error}");
+    }
+}
+
 /// Whether the engine's locks were used as they may be, so far.
 ///
 /// # Errors
 /// The validator's reports, or what the document does not permit.
 pub fn check() -> Result<(), Box<dyn Error>> {
-    let reports = reports();
-    if !reports.is_empty() {
-        let texts: Vec<String> = reports.iter().map(ToString::to_string).collect();
-        return Err(format!("the lock validator reports:\n{}", texts.concat()).into());
-    }
+    unreported()?;
     let seen = validator().snapshot();
     if seen.classes.is_empty() {
         return Ok(());

@@ -1,11 +1,15 @@
 //! Hostile programs from seeds: whatever they do, the engine answers, and nothing is left.
 //!
-//! The same programs as the fuzz targets run (`fuzz/`), drawn from seeds in place of a corpus.
+//! The same programs as the fuzz targets run (`fuzz/`), drawn from seeds in place of a corpus. The
+//! engine's locks are validated, and a report fails the program, here and there.
 //! `RINGFENCE_SEEDS=FIRST..END` runs others than those of every run.
 
 use arbitrary::{Arbitrary, Unstructured};
+use ringfence_checked::Checked;
 use ringfence_conformance::hostile::{self, Program, raw::Session};
 use ringfence_conformance::{InProcess, program::Source};
+use ringfence_host::Os;
+use ringfence_host::sync::{LockClass, mutex};
 
 /// The seeds of every run.
 const SEEDS: std::ops::Range<u64> = 0..400;
@@ -51,4 +55,25 @@ fn bytes_leave_nothing() {
     run_seeds("bytes_leave_nothing", |session: &Session| {
         hostile::raw::run(&InProcess, session);
     });
+}
+
+/// A report of the lock validator fails the program during which it came.
+#[test]
+fn a_report_fails_a_program() {
+    const NAME: &str = "a_report_fails_a_program";
+    static CLASSES: [LockClass; 2] = [LockClass::new("first"), LockClass::new("second")];
+    let program = Program::arbitrary(&mut Unstructured::new(&[0; BYTES])).expect("enough bytes");
+    let child = || {
+        hostile::run(&InProcess, &program);
+        let host = Checked::new(Os, &[&CLASSES[0], &CLASSES[1]]);
+        let locks = CLASSES.each_ref().map(|class| mutex(&host, class, ()));
+        {
+            let _second = locks[1].lock();
+            let _first = locks[0].lock();
+        }
+        hostile::run(&InProcess, &program);
+    };
+    let failed = std::panic::catch_unwind(|| ringfence_conformance::case::in_child(NAME, child));
+    let text = *failed.expect_err("it passes").downcast::<String>().expect("a text");
+    assert!(text.contains("possible circular locking dependency detected"), "{text}");
 }

@@ -1,4 +1,6 @@
 //! Raw bytes as entries, registrations and ring memory.
+//!
+//! The engine's locks are validated; what the validator reports is a crash of the input.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,6 @@
 //! Typed programs of requests, registrations and scribbles on the engine.
+//!
+//! The engine's locks are validated; what the validator reports is a crash of the input.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -3,6 +3,7 @@
 //! `test` is what CI runs; `tidy` checks rules that no compiler knows.
 
 mod fuzz;
+mod mutate;
 mod test;
 mod tidy;
 
@@ -27,6 +28,11 @@ const CHORES: &[Chore] = &[
         name: "fuzz",
         about: "TARGET [SECONDS]: run a fuzz target, ten minutes",
         run: fuzz::run,
+    },
+    Chore {
+        name: "mutate",
+        about: "[NAME...] [--list] [--json]: plant faults and see the tests find them",
+        run: mutate::run,
     },
 ];
 

@@ -23,8 +23,9 @@ pub fn prepare_process() {
 
 /// Runs a program on a target: its setup, its steps, the end of its ring.
 ///
-/// What it may not do is to panic, to hang or to leave a ring, a thread or a descriptor behind;
-/// panics if anything of a ring is left after [`GONE`].
+/// What it may not do is to panic, to hang or to leave a ring, a thread or a descriptor behind, or to
+/// use the engine's locks otherwise than they may be; panics if anything of a ring is left after
+/// [`GONE`], and with what the lock validator reports.
 pub fn run(target: &dyn Target, program: &Program) {
     let before = sys::open_fds();
     let (entries, params) = program.setup.args();
@@ -136,7 +137,8 @@ fn sync_cancel(world: &World, words: &[u64]) -> u64 {
     world.poke(0x900, &[word(0), word(1), 0, nanoseconds, word(2), 0, 0, 0])
 }
 
-/// Waits until nothing of the program's rings is left, and closes what the program left open.
+/// Waits until nothing of the program's rings is left, closes what the program left open, and asks
+/// the lock validator.
 pub(super) fn settle(target: &dyn Target, before: &[i32]) {
     if target.name() != "engine" {
         return close_new(before, &[]);
@@ -147,6 +149,7 @@ pub(super) fn settle(target: &dyn Target, before: &[i32]) {
         std::thread::sleep(Duration::from_micros(100));
     }
     close_new(before, &InProcess::private_fds());
+    crate::locking::assert_unreported();
 }
 
 fn close_new(before: &[i32], private: &[u32]) {

@@ -85,3 +85,70 @@ fn chain_and_cancel(sim: &Arc<Simulated>) {
 fn a_chain_goes_on_or_is_cancelled_from_one_member_on() {
     thoroughly(1, chain_and_cancel);
 }
+
+/// A timeout that counts completions heads a chain whose next member counts them too: the second is
+/// armed when the first is done, after the completion that it waited for is posted.
+fn counted_chain(sim: &Arc<Simulated>) {
+    let mut ring = ring(sim, 8, 0);
+    let far = timespec(ms(3_600_000));
+    ring.start(&[
+        sqe::timeout(&far, 1, 0).data(1).link(),
+        sqe::timeout(&far, 1, 0).data(2),
+        sqe::nop().data(3),
+    ]);
+    assert_eq!(reap(&mut ring, 2), [(1, 0), (3, 0)]);
+    ring.start(&[sqe::nop().data(4)]);
+    assert_eq!(reap(&mut ring, 2), [(2, 0), (4, 0)]);
+}
+
+#[test]
+fn a_counted_timeout_arms_the_next() {
+    thoroughly(1, counted_chain);
+}
+
+/// The time of a linked timeout is changed while its target is on its way to a worker, or at it: the
+/// timeout ends with its target all the same, and not at its new time.
+fn update_and_worker(sim: &Arc<Simulated>) {
+    let file = sys::file_with(b"1234");
+    let mut ring = ring(sim, 8, 0);
+    let (mut buf, far, farther) = ([0; 4], timespec(ms(3_600_000)), timespec(ms(7_200_000)));
+    ring.start(&[
+        sqe::read(fd(&file), &mut buf, 0).data(1).with(IOSQE_ASYNC).link(),
+        sqe::link_timeout(&far, 0).data(2),
+    ]);
+    ring.start(&[sqe::timeout_update(2, &farther, 0).op_flags(IORING_LINK_TIMEOUT_UPDATE).data(3)]);
+    let got = reap(&mut ring, 3);
+    assert_eq!(got[..2], [(1, 4), (2, ECANCELED)], "{got:?}");
+    assert!(matches!(got[2], (3, 0 | ENOENT)), "{got:?}");
+}
+
+#[test]
+fn an_updated_timeout_ends_with_its_target() {
+    thoroughly(2, update_and_worker);
+}
+
+/// A linked timeout ends with its target; what is parked in its place, and waits beyond its time, is
+/// not taken for it.
+fn timer_gone(sim: &Arc<Simulated>) {
+    let pipes = [sys::pipe(), sys::pipe()];
+    let mut ring = ring(sim, 8, 0);
+    let (mut buf, soon, later) = ([0; 4], timespec(ms(1000)), timespec(ms(2000)));
+    ring.start(&[
+        sqe::read_stream(fd(&pipes[0].0), &mut buf).data(1).link(),
+        sqe::link_timeout(&soon, 0).data(2),
+    ]);
+    writes(sim, fd(&pipes[0].1), b"ab", 0).join();
+    assert_eq!(reap(&mut ring, 2), [(1, 2), (2, ECANCELED)]);
+    let poll = |n: u64| sqe::poll_add(fd(&pipes[1].0), libc::POLLIN).data(n);
+    ring.start(&[poll(3), poll(4), sqe::timeout(&later, 0, 0).data(5)]);
+    assert_eq!(reap(&mut ring, 1), [(5, ETIME)]);
+    let writer = writes(sim, fd(&pipes[1].1), b"ab", 0);
+    let ready = i32::from(libc::POLLIN);
+    assert_eq!(reap(&mut ring, 2), [(3, ready), (4, ready)]);
+    writer.join();
+}
+
+#[test]
+fn a_timer_that_is_gone_fires_on_nobody() {
+    thoroughly(1, timer_gone);
+}

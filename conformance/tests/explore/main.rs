@@ -60,6 +60,7 @@ fn explored(strategy: Strategy, faults: Faults, body: fn(&Arc<Simulated>)) -> Re
         assert_eq!(stats.rings, 0, "rings are left: {stats:?}");
     });
     report.assert_clean();
+    ringfence_conformance::locking::assert_unreported();
     let left: Vec<_> = open_files().into_iter().filter(|file| !fds.contains(file)).collect();
     assert!(left.is_empty(), "descriptors are left after {report}: {left:?}");
     println!("{report}");

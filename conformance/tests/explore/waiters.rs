@@ -28,6 +28,50 @@ fn no_waiter_is_forgotten() {
     thoroughly(1, two_waiters);
 }
 
+/// The second completion comes only when the waiter for one has left: whoever took its call has to
+/// pass it on.
+fn one_after_the_other(sim: &Arc<Simulated>) {
+    let pipes = [sys::pipe(), sys::pipe()];
+    let mut ring = ring(sim, 8, 0);
+    let mut bufs = [[0; 4]; 2];
+    let [first, second] = &mut bufs;
+    ring.start(&[
+        sqe::read_stream(fd(&pipes[0].0), first).data(1),
+        sqe::read_stream(fd(&pipes[1].0), second).data(2),
+    ]);
+    let [for_two, for_one] = [2, 1].map(|count| waits(sim, ring.fd, count));
+    let writer = writes(sim, fd(&pipes[0].1), b"ab", 10_000);
+    for_one.join();
+    writer.join();
+    let writer = writes(sim, fd(&pipes[1].1), b"ab", 10_000);
+    for_two.join();
+    writer.join();
+    assert_eq!(reap(&mut ring, 2), [(1, 2), (2, 2)]);
+}
+
+#[test]
+fn a_waiter_for_more_passes_the_call_on() {
+    thoroughly(1, one_after_the_other);
+}
+
+/// One completion is what both of two threads wait for.
+fn one_for_both(sim: &Arc<Simulated>) {
+    let (reader, writer) = sys::pipe();
+    let mut ring = ring(sim, 8, 0);
+    let mut buf = [0; 4];
+    ring.start(&[sqe::read_stream(fd(&reader), &mut buf).data(1)]);
+    let waiters = [waits(sim, ring.fd, 1), waits(sim, ring.fd, 1)];
+    let writer = writes(sim, fd(&writer), b"ab", 10_000);
+    waiters.into_iter().for_each(ringfence_sim::JoinHandle::join);
+    writer.join();
+    assert_eq!(reap(&mut ring, 1), [(1, 2)]);
+}
+
+#[test]
+fn two_waiters_leave_with_one_completion() {
+    thoroughly(1, one_for_both);
+}
+
 /// A timer is armed by one thread while another sleeps in the ring with none.
 fn timer_for_a_sleeper(sim: &Arc<Simulated>) {
     let mut ring = ring(sim, 8, 0);

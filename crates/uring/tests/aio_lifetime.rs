@@ -269,6 +269,41 @@ fn use_contexts<R: Rule>(world: &World<Os, R>, load: &Load, seed: u64, calls: u3
     }
 }
 
+/// Two threads take events of one context while a third makes them: each event is taken once.
+#[test]
+fn no_event_is_taken_twice() {
+    const EVENTS: u64 = 6_000;
+    let world = World::<Os, OnlyLive>::new(Os);
+    let id = world.setup();
+    let left = AtomicU64::new(EVENTS);
+    let taken: u64 = std::thread::scope(|scope| {
+        let (world, left) = (&world, &left);
+        let readers = [(); 2].map(|()| {
+            scope.spawn(move || {
+                let (mut taken, mut recent) = (0, Recent::default());
+                loop {
+                    // Looked at before, so that what was submitted is seen after.
+                    let over = left.load(Ordering::Acquire) == 0;
+                    let got = world.get(id, &mut recent).expect("a context");
+                    taken += u64::from(got);
+                    if over && got == 0 {
+                        return taken;
+                    }
+                }
+            })
+        });
+        let mut recent = Recent::default();
+        while left.load(Ordering::Relaxed) > 0 {
+            if world.submit(id, &mut recent) == Ok(1) {
+                left.fetch_sub(1, Ordering::Release);
+            }
+        }
+        readers.map(|reader| reader.join().expect("a reader")).iter().sum()
+    });
+    assert_eq!(taken, EVENTS);
+    assert_eq!(world.aio().destroy(id), Ok(()));
+}
+
 #[test]
 fn under_load() {
     assert!(!load::<OnlyLive>(20_000), "a context was used after its end");
