@@ -162,6 +162,29 @@ pub fn body_of<'a>(lines: &[&'a str], name: &str) -> Vec<&'a str> {
     rest[..end.map_or(rest.len(), |end| end + 2).min(rest.len())].to_vec()
 }
 
+/// Endings of files in languages that call each other freely.
+const KINDRED: &[&[&str]] = &[
+    &["c", "h", "S", "s", "cc", "cpp", "cxx", "hh", "hpp", "hxx", "inc", "m", "mm"],
+    &["js", "jsx", "mjs", "ts", "tsx", "vue"],
+    &["java", "kt", "scala", "groovy"],
+];
+
+/// Patterns of the files that can call what the code of these paths defines; empty where any file
+/// can, as when a path has no ending.
+#[must_use]
+pub fn file_kinds(paths: &[String]) -> Vec<String> {
+    let mut endings = std::collections::BTreeSet::new();
+    for path in paths.iter().filter(|path| !crate::presence::is_beside_the_code(path)) {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let Some((_, ending)) = name.rsplit_once('.') else { return Vec::new() };
+        match KINDRED.iter().find(|family| family.contains(&ending)) {
+            Some(family) => endings.extend(family.iter().copied()),
+            None => drop(endings.insert(ending)),
+        }
+    }
+    endings.into_iter().map(|ending| format!("*.{ending}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,5 +240,15 @@ mod tests {
         ] {
             assert!(!declares(line, "width"), "{line}");
         }
+    }
+
+    #[test]
+    fn callers_are_looked_for_where_they_can_be() {
+        let kinds = |paths: &[&str]| {
+            file_kinds(&paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>())
+        };
+        assert!(kinds(&["a/b.c", "NEWS"]).contains(&"*.h".to_owned()));
+        assert_eq!(kinds(&["a/b.py"]), ["*.py"]);
+        assert!(kinds(&["a/b.c", "configure"]).is_empty() && kinds(&["NEWS"]).is_empty());
     }
 }

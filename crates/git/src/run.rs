@@ -81,6 +81,7 @@ impl Output {
 #[derive(Debug, Clone)]
 pub struct Repo {
     dir: PathBuf,
+    index: Option<PathBuf>,
 }
 
 impl Repo {
@@ -90,11 +91,17 @@ impl Repo {
     ///
     /// When git is missing, or `dir` is in no repository.
     pub fn open(dir: impl AsRef<Path>) -> Result<Repo, Error> {
-        let repo = Repo { dir: dir.as_ref().to_owned() };
+        let repo = Repo { dir: dir.as_ref().to_owned(), index: None };
         let git_dir = repo.run(["rev-parse", "--absolute-git-dir"])?;
         let top = repo.call(["rev-parse", "--show-toplevel"], b"")?;
         let found = if top.code == Some(0) { top.text() } else { git_dir };
-        Ok(Repo { dir: PathBuf::from(found.trim_end_matches('\n')) })
+        Ok(Repo { dir: PathBuf::from(found.trim_end_matches('\n')), index: None })
+    }
+
+    /// The same repository with the index in another file, so that two threads do not share one.
+    #[must_use]
+    pub fn with_index(&self, file: &Path) -> Repo {
+        Repo { dir: self.dir.clone(), index: Some(file.to_owned()) }
     }
 
     /// The top of the work tree, or the git directory of a bare repository.
@@ -120,6 +127,9 @@ impl Repo {
             .arg("-C")
             .arg(&self.dir)
             .args(["-c", "core.quotePath=false", "-c", "advice.graftFileDeprecated=false"]);
+        if let Some(index) = &self.index {
+            command.env("GIT_INDEX_FILE", index);
+        }
         command
     }
 

@@ -4,90 +4,141 @@
 //! Answers fetched ahead are handed out when their question comes up, so the record of a run and
 //! its order stay what they were.
 
-use super::fix::Examined;
 use super::index::Index;
+use super::pool::{Pool, threads};
 use super::port::merge_args;
-use super::prereq::line_log;
-use super::record::Record;
 use crate::fingerprint::Fingerprint;
 use crate::there::find;
-use ringfence_git::{Oid, Output, Repo};
-use std::collections::HashMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// Gits that run at once at most: more wait for the same disk.
-const GITS_MAX: usize = 4;
-
-/// Answers by question.
-pub type Answers = HashMap<Vec<String>, Output>;
-
-/// Asks all questions; one that git cannot be asked is left to be asked again.
-#[must_use]
-pub fn ask(repo: &Repo, questions: &[Vec<String>]) -> Answers {
-    let next = AtomicUsize::new(0);
-    let answers = Mutex::new(Answers::new());
-    let gits = std::thread::available_parallelism().map_or(1, |n| n.get().min(GITS_MAX));
-    std::thread::scope(|scope| {
-        for _ in 0..gits.min(questions.len()) {
-            scope.spawn(|| {
-                while let Some(question) = questions.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let answer = repo.call(question, b"");
-                    if let (Ok(answer), Ok(mut answers)) = (answer, answers.lock()) {
-                        answers.insert(question.clone(), answer);
-                    }
-                }
-            });
-        }
-    });
-    answers.into_inner().unwrap_or_default()
-}
+use ringfence_git::{Commit, Error, Oid};
 
 fn words(args: &[&str]) -> Vec<String> {
     args.iter().map(|arg| (*arg).to_owned()).collect()
 }
 
-/// What is asked of every branch before anything is known of it.
-pub fn of_every_branch(record: &mut Record, fix: Oid, branches: &[(String, Oid)]) {
-    let fix = fix.to_string();
-    let not = format!("^{fix}");
-    let mut questions = Vec::new();
-    for (_, tip) in branches {
-        let tip = tip.to_string();
-        questions.push(words(&["merge-base", "--is-ancestor", &fix, &tip]));
-        questions.push(words(&["merge-base", &fix, &tip]));
-        questions.push(words(&["rev-list", "--no-merges", &tip, &not]));
-    }
-    record.fetch(&questions);
+fn own_commits(tip: Oid, fix: Oid) -> Vec<String> {
+    words(&["rev-list", "--no-merges", &tip.to_string(), &format!("^{fix}")])
 }
 
-/// What is asked where no copy of the fix is found: the merges, and if one of them stops, who wrote
-/// the lines in its way.
-pub fn of_open_branches(
-    record: &mut Record,
-    index: &Index,
-    fix: &Examined,
-    since: Option<&str>,
+/// Asks what is asked of every branch, fingerprints what only the branches have, and carries the
+/// fix over to those that hold no copy of it. Gives the oldest commit at which a branch left the
+/// fix's history; `tell` hears how the fingerprints come along.
+///
+/// # Errors
+///
+/// When git cannot list what the branches have.
+pub fn learn(
+    pool: &Pool,
+    index: &mut Index,
+    fix: &Commit,
     branches: &[(String, Oid)],
-) {
-    let Some(print) = index.get(&fix.fix.id) else { return };
-    let not = format!("^{}", fix.id);
-    let mut merges = Vec::new();
+    tell: impl Fn(String),
+) -> Result<Option<String>, Error> {
+    let id = fix.id.to_string();
+    let mut questions = Vec::new();
     for (_, tip) in branches {
         let name = tip.to_string();
-        let Some(own) = record.fetched(&words(&["rev-list", "--no-merges", &name, &not])) else {
-            continue;
-        };
-        let text = own.text();
-        let prints: Vec<&Fingerprint> = text.lines().filter_map(|id| index.get(id)).collect();
-        if !prints.is_empty() && find(print, &prints, true).is_none() {
-            merges.push(merge_args(fix.parent, fix.id, *tip).to_vec());
+        questions.push(words(&["merge-base", "--is-ancestor", &id, &name]));
+        questions.push(words(&["merge-base", &id, &name]));
+        questions.push(own_commits(*tip, fix.id));
+    }
+    pool.fetch(&questions);
+    let mut open = Vec::new();
+    for (_, tip) in branches {
+        // A branch that has the fix itself has all of upstream's later commits as its own.
+        let ancestor = words(&["merge-base", "--is-ancestor", &id, &tip.to_string()]);
+        if pool.ask(&ancestor)?.code != Some(0) {
+            open.push(*tip);
         }
     }
-    record.fetch(&merges);
-    let stops = |merge: &Vec<String>| record.fetched(merge).is_some_and(|out| out.code == Some(1));
-    if let Some(since) = since.filter(|_| merges.iter().any(stops)) {
-        let who = line_log(&fix.patch, since, fix.parent);
-        record.fetch(&who.into_iter().collect::<Vec<_>>());
+    let mut own: Vec<Oid> = Vec::new();
+    for tip in &open {
+        let list = pool.ask(&own_commits(*tip, fix.id))?.text();
+        own.extend(list.lines().filter_map(|line| line.parse::<Oid>().ok()));
+    }
+    own.push(fix.id);
+    index.learn(pool.repo(), &own, |done, all| tell(format!("fingerprints: {done} of {all}")))?;
+    carry(pool, index, fix, &open)?;
+    // Every branch's start is an ancestor of the fix, and this one of all the starts.
+    let mut args = words(&["merge-base", "--octopus", &id]);
+    args.extend(branches.iter().map(|(_, tip)| tip.to_string()));
+    Ok(pool.ask(&args)?.text().lines().next().map(str::to_owned))
+}
+
+/// Merges the fix into the branches where no copy of it is found.
+fn carry(pool: &Pool, index: &Index, fix: &Commit, open: &[Oid]) -> Result<(), Error> {
+    let (Some(print), Some(parent)) = (index.get(&fix.id.to_string()), fix.parents.first()) else {
+        return Ok(());
+    };
+    let mut merges = Vec::new();
+    for tip in open {
+        let list = pool.ask(&own_commits(*tip, fix.id))?.text();
+        let prints: Vec<&Fingerprint> = list.lines().filter_map(|id| index.get(id)).collect();
+        if !prints.is_empty() && find(print, &prints, true).is_none() {
+            merges.push((*parent, fix.id, *tip));
+        }
+    }
+    // Neighbours differ least: what one git has read for the one serves the other.
+    std::thread::scope(|scope| {
+        for part in merges.chunks(merges.len().div_ceil(threads()).max(1)) {
+            scope.spawn(|| merge_all(pool, part));
+        }
+    });
+    Ok(())
+}
+
+/// Carries changes (before, after, onto) over, all in one git, which reads what they share once. It
+/// ends at the first for which an object is missing; another git goes on behind that one.
+fn merge_all(pool: &Pool, mut merges: &[(Oid, Oid, Oid)]) {
+    while !merges.is_empty() {
+        let line =
+            |(before, after, onto): &(Oid, Oid, Oid)| format!("{before} -- {onto} {after}\n");
+        let input: String = merges.iter().map(line).collect();
+        let args = ["merge-tree", "--write-tree", "--no-messages", "--stdin"];
+        let Ok(output) = pool.repo().call(args, input.as_bytes()) else { return };
+        let mut done = 0;
+        let mut rest = &output.stdout[..];
+        while let Some((clean, answer, next)) = first_answer(rest)
+            && let Some((before, after, onto)) = merges.get(done)
+        {
+            let question = merge_args(*before, *after, *onto);
+            pool.put(&question, i32::from(!clean), answer, "");
+            (done, rest) = (done + 1, next);
+        }
+        // What ended it would end a git for that merge alone in the same way.
+        if let (Some((before, after, onto)), Some(code @ 1..), []) =
+            (merges.get(done), output.code, rest)
+        {
+            pool.put(&merge_args(*before, *after, *onto), code, b"", &output.stderr);
+        }
+        merges = merges.get(done + 1..).unwrap_or_default();
+    }
+}
+
+/// Splits off the first answer of `merge-tree --stdin`: whether it is clean, what `merge-tree -z`
+/// answers to it alone, and the rest.
+fn first_answer(text: &[u8]) -> Option<(bool, &[u8], &[u8])> {
+    let clean = match text.get(..2)? {
+        b"1\0" => true,
+        b"0\0" => false,
+        _ => return None,
+    };
+    let text = &text[2..];
+    // The tree and the conflicts end with a NUL each, all of them with another.
+    let end = text.windows(2).position(|pair| pair == [0, 0])?;
+    Some((clean, &text[..=end], &text[end + 2..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_answer;
+
+    #[test]
+    fn answers_are_taken_apart_and_half_an_answer_is_none() {
+        let all = b"1\x00aa\x00\x000\x00bb\x00100644 c 1\tf\x00\x00";
+        let (clean, first, rest) = first_answer(all).unwrap();
+        assert!(clean && first == b"aa\0");
+        let (clean, second, rest) = first_answer(rest).unwrap();
+        assert!(!clean && second == b"bb\x00100644 c 1\tf\0" && rest.is_empty());
+        assert!(first_answer(b"1\x00aa\x00").is_none() && first_answer(b"").is_none());
     }
 }

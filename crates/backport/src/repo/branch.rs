@@ -529,6 +529,14 @@ impl Branch {
         }
     }
 
+    /// Gives all evidence its new numbers, by the old ones.
+    pub(crate) fn renumber(&mut self, numbers: &[usize]) {
+        let lists = self.findings.iter_mut().map(|finding| &mut finding.by);
+        for by in lists.chain([&mut self.runs_by]).flatten() {
+            *by = numbers.get(*by).copied().unwrap_or(*by);
+        }
+    }
+
     /// Adds a finding.
     pub(crate) fn say(&mut self, text: String, by: &[usize]) {
         self.findings.push(Statement::shown(text, by));

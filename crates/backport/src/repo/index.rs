@@ -17,8 +17,8 @@ const VERSION: u32 = 2;
 /// Commits handed to one `git log`.
 const BATCH: usize = 512;
 
-/// The store.
-#[derive(Debug)]
+/// The store. Copies of it learn apart and share the file.
+#[derive(Debug, Clone)]
 pub struct Index {
     file: Option<PathBuf>,
     known: HashMap<String, Fingerprint>,

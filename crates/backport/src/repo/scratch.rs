@@ -115,24 +115,40 @@ impl Scratch {
         Ok(Scratch { dir, repo })
     }
 
-    /// Gives the scratch repository a commit graph, which makes every question about ancestors
-    /// some ten times quicker; `cache` keeps it for as long as no ref changes. Without one the
-    /// answers are the same, so nothing that goes wrong here matters.
+    /// Gives the scratch repository a commit graph that knows the paths of every commit, which makes
+    /// questions about ancestors and about a file's history some ten times quicker; `cache` keeps it
+    /// for as long as no ref changes, and then makes the next from it. Without one the answers are
+    /// the same, so nothing that goes wrong here matters.
     pub fn add_graph(&self, cache: &Path) {
         let git_dir = self.dir.path().join("repo.git");
         let graph = git_dir.join("objects/info/commit-graph");
         let refs = std::fs::read(git_dir.join("packed-refs")).unwrap_or_default();
-        let kept = cache.join(format!("commit-graph.{}", &super::record::digest(&refs)[..16]));
+        let name = format!("commit-graph.v2.{}", &super::record::digest(&refs)[..16]);
+        let kept = cache.join(&name);
         if std::fs::copy(&kept, &graph).is_ok() {
             return;
         }
-        let written = self.repo.run(["commit-graph", "write", "--reachable", "--no-progress"]);
-        let Some(bytes) = written.ok().and_then(|_| std::fs::read(&graph).ok()) else { return };
-        let _ = std::fs::create_dir_all(cache);
+        let mut older = Vec::new();
         for entry in std::fs::read_dir(cache).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with("commit-graph.") {
-                let _ = std::fs::remove_file(entry.path());
+                older.push(entry.path());
             }
+        }
+        let before = older.iter().any(|path| std::fs::copy(path, &graph).is_ok());
+        let write = |paths: &str| {
+            self.repo.run(["commit-graph", "write", "--reachable", "--no-progress", paths])
+        };
+        // The paths cannot be told where a tree is missing.
+        if write("--changed-paths").or_else(|_| write("--no-changed-paths")).is_err() {
+            if before {
+                let _ = std::fs::remove_file(&graph);
+            }
+            return;
+        }
+        let Ok(bytes) = std::fs::read(&graph) else { return };
+        let _ = std::fs::create_dir_all(cache);
+        for path in older {
+            let _ = std::fs::remove_file(path);
         }
         let _ = super::out::put(&kept, &bytes);
     }

@@ -366,6 +366,12 @@ fn semantics(record: &mut Record, steps: &mut Steps, fix: &Examined) -> Result<(
     if wanted.is_empty() {
         return Ok(());
     }
+    // A caller is written in the language of what it calls; most of a tree's bytes are data.
+    let kinds = crate::names::file_kinds(&fix.fix.paths);
+    if !kinds.is_empty() {
+        args.push("--");
+        args.extend(kinds.iter().map(String::as_str));
+    }
     let (by, output) = record.git(&args)?;
     let text = output.text();
     let sites: Vec<(&str, &str)> = text
@@ -411,7 +417,7 @@ fn semantics(record: &mut Record, steps: &mut Steps, fix: &Examined) -> Result<(
             sites.iter().filter(|(_, code)| code.contains(line)).map(|(place, _)| *place).collect();
         let list: Vec<_> = files.iter().take(QUOTED).copied().collect();
         let text = format!(
-            "`{line}` stands at {} places before the fix: {}.",
+            "`{line}` stands at {} places in files of its kind before the fix: {}.",
             files.len(),
             list.join(", ")
         );
