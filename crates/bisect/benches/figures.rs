@@ -1,14 +1,16 @@
 //! The figures of docs/BISECT.md.
 //!
-//! `cargo bench -p ringfence-bisect --bench figures -- SUITE [TRIALS]` plays one suite (`frugal`,
-//! `clock`, `other`, `untitled`, `drift-frugal`, `drift-clock`, `dag`, `neutral`, `broken`, `speed`)
-//! and prints a line
-//! for each of its rows. Every trial has a fixed seed, so a figure can be had again.
+//! `cargo bench -p ringfence-bisect --bench figures -- SUITE [TRIALS [RATES [FIRST]]]` plays one
+//! suite (`frugal`, `clock`, `other`, `untitled`, `drift-frugal`, `drift-clock`, `dag`, `neutral`,
+//! `broken`, `speed`) and prints a line for each of its rows. Every trial has a fixed seed, so a
+//! figure can be had again; FIRST (else 0) is the number of the first trial, so that a figure can
+//! be had on seeds that nothing was tuned on.
 
 use ringfence_bisect::sim::{Random, Trial, World, play};
 use ringfence_bisect::{
     Config, Costs, End, History, Mode, Node, Search, Step, TITLED, Tally, UNTITLED,
 };
+use std::ops::Range;
 use std::sync::Arc;
 
 const RATES: [f64; 7] = [1.0, 0.8, 0.5, 0.3, 0.2, 0.1, 0.05];
@@ -89,9 +91,9 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn play(&self, trials: u64) {
+    fn play(&self, trials: &Range<u64>) {
         let mut sums = Sums::default();
-        for trial in 0..trials {
+        for trial in trials.clone() {
             let mut random = Random::new(trial.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0xb15ec7);
             let culprit = random.below(self.history.suspects());
             let own = [(); 4].map(|()| random.unit());
@@ -124,7 +126,7 @@ fn rates(
     history: &Arc<History>,
     config: &Config,
     rates: &[f64],
-    trials: u64,
+    trials: &Range<u64>,
     noise: [f64; 2],
 ) {
     for &rate in rates {
@@ -142,7 +144,7 @@ fn rates(
 }
 
 /// Rates that fall towards the culprit: in two steps at random places, or evenly.
-fn drift(history: &Arc<History>, modes: &[Mode], trials: u64) {
+fn drift(history: &Arc<History>, modes: &[Mode], trials: &Range<u64>) {
     let place = |node: Node, culprit: Node| {
         let last = history.suspects() - 1;
         (last - node) as f64 / (last - culprit).max(1) as f64
@@ -227,7 +229,7 @@ fn dag() -> Arc<History> {
 }
 
 /// Six of ten commits build to what their first parent builds to, the culprit never.
-fn neutral(history: &Arc<History>, trials: u64) {
+fn neutral(history: &Arc<History>, trials: &Range<u64>) {
     let same = |node: Node, culprit: Node| {
         node < history.suspects()
             && node != culprit
@@ -256,7 +258,7 @@ fn neutral(history: &Arc<History>, trials: u64) {
 }
 
 /// Rows of commits that do not build, a fifth of all.
-fn broken(history: &Arc<History>, trials: u64) {
+fn broken(history: &Arc<History>, trials: &Range<u64>) {
     let mut blocks = vec![false; history.nodes()];
     let mut random = Random::new(3);
     let mut at = 0;
@@ -310,7 +312,9 @@ fn speed() {
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|w| !w.starts_with("--")).collect();
     let suite = words.first().map_or("speed", String::as_str);
-    let trials = words.get(1).and_then(|t| t.parse().ok()).unwrap_or(200);
+    let number = |at: usize| words.get(at).and_then(|word| word.parse::<u64>().ok());
+    let first = number(3).unwrap_or(0);
+    let trials = &(first..first + number(1).unwrap_or(200));
     let only: Option<Vec<f64>> =
         words.get(2).map(|list| list.split(',').filter_map(|p| p.parse().ok()).collect());
     let list = only.unwrap_or_else(|| RATES.to_vec());
