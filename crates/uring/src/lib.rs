@@ -49,6 +49,7 @@ mod poll;
 mod pollers;
 mod register;
 mod request;
+mod residence;
 mod rights;
 mod ring;
 mod ring_fds;
