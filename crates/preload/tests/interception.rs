@@ -163,6 +163,13 @@ fn what_a_short_receive_left_is_not_lost() {
 }
 
 #[test]
+fn reads_that_are_made_later_are_not_overtaken() {
+    let program = compile("residence", &[]);
+    let file = program.with_extension("file");
+    Run::default().arg(file.to_str().unwrap()).succeeds(&program);
+}
+
+#[test]
 fn direct_transfers_by_the_kernel_or_by_threads() {
     let program = compile("direct", &[]);
     for how in ["allowed", "refused", "kills", "kills-later"] {

@@ -1,31 +1,105 @@
-//! Calls that the submitting thread makes itself, holding no lock: those that have no form which
-//! refuses to block, while they do not take long ([`crate::patience`]).
+//! What is left to do once the submission lock is free: what workers are given, and the calls that
+//! the submitting thread makes itself, holding no lock. Those are calls that have no form which
+//! refuses to block, while they do not take long ([`crate::patience`]), and short reads of what is in
+//! memory ([`crate::residence`]).
 
+use crate::aio::signal::Due;
+use crate::blocked::Blocked;
 use crate::parked::Key;
 use crate::patience::Patience;
 use crate::request::Req;
+use crate::residence::Residence;
 use crate::ring::Ring;
 use crate::submit::Submit;
 use crate::work::Job;
-use ringfence_host::Host;
-use ringfence_host::sync::Arc;
+use ringfence_abi::IOSQE_FIXED_FILE;
+use ringfence_host::sync::{Arc, Ordering};
+use ringfence_host::{Clock, Host, Point};
+
+/// All that a round under the lock leaves behind, besides completions.
+pub(crate) struct Rest<H: Host> {
+    jobs: Vec<Arc<Job<H>>>,
+    blocked: Vec<Arc<Blocked<H>>>,
+    here: Here<H>,
+    signals: Due<H>,
+    make_direct: bool,
+    settled: bool,
+}
 
 /// What is to be called.
 pub(crate) struct Here<H: Host> {
     /// The calls, and their classes.
-    pub(crate) jobs: Vec<(usize, Arc<Job<H>>)>,
-    pub(crate) patience: [Patience; 3],
+    jobs: Vec<(usize, Arc<Job<H>>)>,
+    patience: [Patience; 3],
+    /// Reads from memory; the numbers are their results.
+    reads: Vec<(Req<H>, i32)>,
+    residence: Residence,
 }
 
 /// What was called.
 pub(crate) struct Done<H: Host> {
     results: Vec<(Key, Req<H>, i32)>,
     patience: [Patience; 3],
+    reads: Vec<(Req<H>, i32)>,
+    residence: Residence,
+}
+
+impl<H: Host> Rest<H> {
+    /// Takes what there is; mostly nothing.
+    #[inline]
+    pub(crate) fn take(sub: &mut Submit<H>) -> Option<Rest<H>> {
+        let make_direct = sub.direct.is_to_be_made();
+        let settled = sub.closing && sub.parked.len() == 0 && sub.reading == 0;
+        let calls = !sub.jobs.is_empty() || !sub.here.is_empty() || !sub.reads.is_empty();
+        let others = !sub.blocked.is_empty() || sub.signals.is_due();
+        if !(calls || others || make_direct || settled) {
+            return None;
+        }
+        sub.reading += sub.reads.len();
+        Some(Rest {
+            jobs: std::mem::take(&mut sub.jobs),
+            blocked: std::mem::take(&mut sub.blocked),
+            here: Here {
+                jobs: std::mem::take(&mut sub.here),
+                patience: sub.patience,
+                reads: std::mem::take(&mut sub.reads),
+                residence: sub.residence,
+            },
+            signals: sub.signals.take_due(),
+            make_direct,
+            settled,
+        })
+    }
+
+    /// Gives to the pool what is the pool's.
+    pub(crate) fn queue(&mut self, ring: &Arc<Ring<H>>) {
+        if !self.jobs.is_empty() || !self.blocked.is_empty() {
+            ring.shared.pool.queue(std::mem::take(&mut self.jobs), &self.blocked);
+        }
+    }
+
+    /// Does the rest, after waiters were woken, but for the calls that are to be made here.
+    pub(crate) fn settle(self, ring: &Arc<Ring<H>>) -> Option<Here<H>> {
+        if self.make_direct {
+            ring.make_direct();
+        }
+        for wait in &self.blocked {
+            wait.settle();
+        }
+        if self.settled {
+            ring.settled.store(1, Ordering::Release);
+            ring.host.futex_wake(&ring.settled, u32::MAX);
+        }
+        self.signals.send(&ring.host);
+        let calls = !self.here.jobs.is_empty() || !self.here.reads.is_empty();
+        calls.then_some(self.here)
+    }
 }
 
 impl<H: Host> Here<H> {
     /// Makes the calls; once they take long, the rest go to workers.
-    pub(crate) fn make(self, ring: &Arc<Ring<H>>) -> Done<H> {
+    pub(crate) fn make(mut self, ring: &Arc<Ring<H>>) -> Done<H> {
+        self.read(&ring.host);
         let mut patience = self.patience;
         let mut results = Vec::with_capacity(self.jobs.len());
         let mut others = Vec::new();
@@ -41,16 +115,55 @@ impl<H: Host> Here<H> {
         if !others.is_empty() {
             ring.shared.pool.queue(others, &[]);
         }
-        Done { results, patience }
+        Done { results, patience, reads: self.reads, residence: self.residence }
+    }
+
+    fn read(&mut self, host: &H) {
+        if self.reads.is_empty() {
+            return;
+        }
+        host.at(Point::WorkerCall);
+        let start = host.now(Clock::Monotonic);
+        let mut pages = 0;
+        for (req, res) in &mut self.reads {
+            pages += u64::from(req.sqe.len).div_ceil(4096);
+            *res = crate::ops::rw::read_plainly(req, host);
+        }
+        let took = host.now(Clock::Monotonic).saturating_sub(start);
+        self.residence.learn(pages, took);
     }
 }
 
 impl<H: Host> Ring<H> {
     /// Completes what was called.
     pub(crate) fn finish_here(self: &Arc<Self>, sub: &mut Submit<H>, done: Done<H>) {
+        self.finish_reads(sub, done.reads, done.residence);
         sub.patience = done.patience;
         for (key, req, res) in done.results {
             self.finish_work(sub, key, req, res);
+        }
+    }
+
+    fn finish_reads(
+        self: &Arc<Self>,
+        sub: &mut Submit<H>,
+        mut reads: Vec<(Req<H>, i32)>,
+        residence: Residence,
+    ) {
+        sub.reading -= reads.len();
+        sub.residence = residence;
+        // They are completed by the submission that brought them, as if it had never let go.
+        sub.submitting = true;
+        for (req, res) in reads.drain(..) {
+            if req.sqe.flags & !IOSQE_FIXED_FILE == 0 && sub.drain.held() == 0 {
+                self.complete_alone(sub, req, res);
+            } else {
+                self.complete(sub, req, res);
+            }
+        }
+        sub.submitting = false;
+        if sub.reads.capacity() == 0 {
+            sub.reads = reads;
         }
     }
 }

@@ -97,6 +97,7 @@ impl<H: Host> Ring<H> {
                 let job = self.park_work(sub, req);
                 sub.here.push((class, job));
             }
+            Outcome::Resident => sub.reads.push((req, 0)),
             Outcome::Device => self.park_direct(sub, req),
             Outcome::Block => self.park_blocked(sub, req),
             Outcome::Timer(deadline) => self.park_timer(sub, req, deadline),

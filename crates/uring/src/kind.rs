@@ -36,6 +36,8 @@ impl Kind {
 #[derive(Debug, Default)]
 pub(crate) struct Kinds {
     known: HashMap<i32, Kind, crate::poll::FdHash>,
+    /// The one that was found last: most batches are of one file.
+    last: Option<(i32, Kind)>,
 }
 
 impl Kinds {
@@ -48,10 +50,15 @@ impl Kinds {
         trusted: bool,
         position: bool,
     ) -> Result<Kind> {
-        if let Some(kind) = self.known.get(&fd)
+        let found = match self.last {
+            Some((last, kind)) if last == fd => Some(kind),
+            _ => self.known.get(&fd).copied(),
+        };
+        if let Some(kind) = found
             && (trusted || position && kind.is_harmless())
         {
-            return Ok(*kind);
+            self.last = Some((fd, kind));
+            return Ok(kind);
         }
         self.ask(host, fd)
     }
@@ -63,17 +70,19 @@ impl Kinds {
             Some(known) if known.regular == kind.regular && known.direct == kind.direct => *known,
             _ => kind,
         };
-        self.known.insert(fd, kind);
+        self.learn(fd, kind);
         Ok(kind)
     }
 
     /// Remembers more of a file.
     pub(crate) fn learn(&mut self, fd: i32, kind: Kind) {
+        self.last = None;
         self.known.insert(fd, kind);
     }
 
     /// Remembers that a file refuses `RWF_NOWAIT` in this direction.
     pub(crate) fn refuses_nowait(&mut self, fd: i32, way: usize) {
+        self.last = None;
         if let Some(kind) = self.known.get_mut(&fd) {
             kind.no_nowait[way] = true;
         }
@@ -81,6 +90,7 @@ impl Kinds {
 
     /// Forgets descriptors that are closed or replaced.
     pub(crate) fn forget(&mut self, first: u32, last: u32) {
+        self.last = None;
         if first == last {
             self.known.remove(&(first as i32));
         } else {

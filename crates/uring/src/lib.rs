@@ -51,6 +51,7 @@ mod pollers;
 mod publication;
 mod register;
 mod request;
+mod residence;
 mod returned;
 mod rights;
 mod ring;

@@ -237,6 +237,9 @@ pub(crate) enum Outcome {
     /// It has no form that refuses to block and mostly does not: let the submitting thread do it when
     /// it holds no lock. The number is its class of [`crate::patience`].
     Here(usize),
+    /// It is a read of what is in memory, by all experience: let the submitting thread make it plainly
+    /// when it holds no lock.
+    Resident,
     /// It waits for a device, and the kernel can be asked to do it meanwhile.
     Device,
     /// It blocks for as long as it likes: let a thread wait, and keep the request.

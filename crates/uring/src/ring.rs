@@ -2,7 +2,7 @@
 
 use crate::cq::{Cq, Entry, View, Wake};
 use crate::engine::Shared;
-use crate::here::Here;
+use crate::here::Rest;
 use crate::submit::Submit;
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
@@ -232,10 +232,11 @@ impl<H: Host> Ring<H> {
         self: &Arc<Self>,
         body: impl FnOnce(&Arc<Self>, &mut Submit<H>) -> R,
     ) -> R {
-        let (result, mut here) = self.submit_round(body);
-        while !here.jobs.is_empty() {
+        let (result, mut rest) = self.submit_round(body);
+        while let Some(round) = rest {
+            let Some(here) = round.settle(self) else { break };
             let done = here.make(self);
-            ((), here) = self.submit_round(|ring, sub| {
+            ((), rest) = self.submit_round(|ring, sub| {
                 sub.goes_on = true;
                 ring.finish_here(sub, done);
             });
@@ -243,11 +244,11 @@ impl<H: Host> Ring<H> {
         result
     }
 
-    /// One time under the submission lock; what is to be called after it.
+    /// One time under the submission lock; what is to be done after it besides waking, if anything.
     fn submit_round<R>(
         self: &Arc<Self>,
         body: impl FnOnce(&Arc<Self>, &mut Submit<H>) -> R,
-    ) -> (R, Here<H>) {
+    ) -> (R, Option<Rest<H>>) {
         let mut guard: MutexGuard<'_, H, Submit<H>> = self.submit.lock();
         let sub = &mut *guard;
         let turn = self.begin_turn(sub);
@@ -258,33 +259,17 @@ impl<H: Host> Ring<H> {
         if sub.direct.is_queued() {
             self.submit_direct(sub);
         }
-        let make_direct = sub.direct.is_to_be_made();
         self.pending.store(sub.parked.len(), Ordering::Release);
         sub.goes_on = false;
-        let here = Here { jobs: std::mem::take(&mut sub.here), patience: sub.patience };
-        let jobs = std::mem::take(&mut sub.jobs);
-        let blocked = std::mem::take(&mut sub.blocked);
         let after = std::mem::take(&mut sub.after);
-        let signals = sub.signals.take_due();
-        let settled = sub.closing && sub.parked.len() == 0;
+        let mut rest = Rest::take(sub);
         drop(turn);
         drop(guard);
-        if !jobs.is_empty() || !blocked.is_empty() {
-            self.shared.pool.queue(jobs, &blocked);
+        if let Some(rest) = &mut rest {
+            rest.queue(self);
         }
         self.wake(&after);
-        if make_direct {
-            self.make_direct();
-        }
-        for wait in &blocked {
-            wait.settle();
-        }
-        if settled {
-            self.settled.store(1, Ordering::Release);
-            self.host.futex_wake(&self.settled, u32::MAX);
-        }
-        signals.send(&self.host);
-        (result, here)
+        (result, rest)
     }
 
     /// Posts the batch of completions.

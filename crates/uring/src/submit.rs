@@ -8,6 +8,7 @@ use crate::parked::Table;
 use crate::poll::Files as Polled;
 use crate::register::Registered;
 use crate::request::{FileRef, Outcome, Req, Request};
+use crate::residence::BATCH_MIN;
 use crate::ring::{After, Ring};
 use crate::sq;
 use crate::timeout::Timers;
@@ -54,6 +55,14 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) blocked: Vec<Arc<crate::blocked::Blocked<H>>>,
     /// Calls for the submitting thread itself to make once the lock is released, and their classes.
     pub(crate) here: Vec<(usize, Arc<Job<H>>)>,
+    /// Reads from memory for it to make likewise; the numbers are for their results.
+    pub(crate) reads: Vec<(Req<H>, i32)>,
+    /// Such reads under way.
+    pub(crate) reading: usize,
+    /// They may be made so: many come in this submission, and experience is good.
+    pub(crate) reads_plainly: bool,
+    /// The submission was left to make them, with entries to go.
+    pub(crate) paused: bool,
     /// The results of such calls are being taken in, and more may follow.
     pub(crate) goes_on: bool,
     /// Whom to wake once the lock is released.
@@ -78,6 +87,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) kinds: crate::kind::Kinds,
     /// Whether calls that may block are made inline: reads, writes, metadata.
     pub(crate) patience: [crate::patience::Patience; 3],
+    /// Whether reads find their pages in memory.
+    pub(crate) residence: crate::residence::Residence,
     /// The time, read by a request of this batch since which nothing took any.
     pub(crate) clock: Option<u64>,
     /// Requests alive: prepared and not completed.
@@ -107,6 +118,10 @@ impl<H: Host> Submit<H> {
             jobs: Vec::new(),
             blocked: Vec::new(),
             here: Vec::new(),
+            reads: Vec::new(),
+            reading: 0,
+            reads_plainly: false,
+            paused: false,
             goes_on: false,
             after: After::default(),
             parked: Table::new(),
@@ -119,6 +134,7 @@ impl<H: Host> Submit<H> {
             registered: Registered::default(),
             kinds: crate::kind::Kinds::default(),
             patience: [crate::patience::Patience::default(); 3],
+            residence: crate::residence::Residence::default(),
             clock: None,
             alive: 0,
             starved: false,
@@ -199,6 +215,8 @@ impl<H: Host> Ring<H> {
         sub.submitting = true;
         let alive_max = self.shared.requests_max.load(Ordering::Relaxed);
         sub.starved = false;
+        sub.paused = false;
+        sub.reads_plainly = entries >= BATCH_MIN && sub.residence.is_believed();
         while taken < entries {
             if sub.alive >= alive_max {
                 sub.starved = true;
@@ -213,6 +231,10 @@ impl<H: Host> Ring<H> {
             if sub.batch.len() >= 32 {
                 self.flush(sub);
             }
+            if !sub.reads.is_empty() && taken < entries && self.must_make_reads(sub) {
+                sub.paused = true;
+                break;
+            }
         }
         self.close_chain(sub);
         if !rewinds {
@@ -221,7 +243,23 @@ impl<H: Host> Ring<H> {
         self.run_ready(sub);
         self.flush(sub);
         sub.submitting = false;
+        sub.reads_plainly = false;
         taken
+    }
+
+    /// Whether the next entry may notice that the reads before it are yet to be made.
+    fn must_make_reads(&self, sub: &Submit<H>) -> bool {
+        if !sub.chain.is_empty() {
+            return false;
+        }
+        let mask = self.layout.sq_entries() - 1;
+        let mut index = sub.head & mask;
+        if let Some(array) = self.layout.array() {
+            index = self.shm.load(array + index * 4, Ordering::Relaxed) & mask;
+        }
+        let sqe: Sqe = self.sqes.read(index as usize * self.layout.sqe_size as usize);
+        let reads = [Op::Read as u8, Op::ReadFixed as u8].contains(&sqe.opcode);
+        !reads || sqe.flags & (IOSQE_IO_DRAIN | IOSQE_ASYNC | IOSQE_BUFFER_SELECT) != 0
     }
 
     /// The next of `left` entries, copied, and how many slots it takes; `None` for an index that
@@ -292,6 +330,7 @@ impl<H: Host> Ring<H> {
             Outcome::Done(res) if req.buffer.is_none() && !is_notified(&req) => {
                 self.complete_alone(sub, req, res)
             }
+            Outcome::Resident => sub.reads.push((req, 0)),
             outcome => self.conclude(sub, req, outcome),
         }
         Ok(())

@@ -96,9 +96,7 @@ impl<H: Host> Ring<H> {
             self.sqpoll_enter(flags);
         } else if to_submit > 0 {
             self.check_owner()?;
-            let starved;
-            (submitted, starved) =
-                self.with_submit(|ring, sub| (ring.submit_entries(sub, to_submit), sub.starved));
+            let starved = self.submit(to_submit, &mut submitted);
             if submitted == 0 && starved {
                 return Err(Errno::EAGAIN);
             }
@@ -119,6 +117,19 @@ impl<H: Host> Ring<H> {
         match waited {
             Err(errno) if submitted == 0 => Err(errno),
             _ => Ok(submitted),
+        }
+    }
+
+    /// Submits, and counts into `submitted`; whether it stopped where no more requests are allowed.
+    fn submit(self: &Arc<Self>, to_submit: u32, submitted: &mut u32) -> bool {
+        loop {
+            let left = to_submit - *submitted;
+            let (taken, starved, paused) = self
+                .with_submit(|ring, sub| (ring.submit_entries(sub, left), sub.starved, sub.paused));
+            *submitted += taken;
+            if !paused {
+                return starved;
+            }
         }
     }
 
@@ -217,7 +228,9 @@ impl<H: Host> Ring<H> {
     /// # Errors
     /// `ETIME` and `EINTR`, whatever is there.
     pub(crate) fn wait_strictly(self: &Arc<Self>, want: u32, limits: Limits) -> Result<()> {
-        let undriven = self.undriven.fetch_add(1, Ordering::Relaxed);
+        // A count that two threads lose one of is as good, and costs no locked instruction.
+        let undriven = self.undriven.load(Ordering::Relaxed);
+        self.undriven.store(undriven.wrapping_add(1), Ordering::Relaxed);
         let (mut ready, timeouts) = self.look();
         // A wait for nothing is a wish to see what has happened.
         let skips = want > 0 && undriven < UNDRIVEN_MAX;

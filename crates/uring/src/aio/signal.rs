@@ -109,6 +109,12 @@ impl<H: Host> Signals<H> {
         }
     }
 
+    /// Whether anything is to be sent.
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        !self.due.0.is_empty()
+    }
+
     /// What is to be sent.
     #[inline]
     pub(crate) fn take_due(&mut self) -> Due<H> {

@@ -184,7 +184,7 @@ fn prepare<H: Host>(
 fn judge<H: Host>(host: &H, req: &Req<H>, outcome: Outcome) -> Result<Outcome> {
     match outcome {
         Outcome::Done(res) => refusal(req, res).map_or(Ok(outcome), Err),
-        Outcome::Work | Outcome::Device | Outcome::Here(_) => {
+        Outcome::Work | Outcome::Device | Outcome::Here(_) | Outcome::Resident => {
             look(host, req.sqe.fd)?.check_work(req.sqe.opcode).map(|()| outcome)
         }
         Outcome::Wait(_) | Outcome::WaitUntried(_) => {

@@ -199,7 +199,10 @@ fn receive_spans<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> Result<u64> {
 /// as far as that was asked.
 fn note<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, n: u64, room: u64) -> u32 {
     if n > 0 && n == room {
-        return note_non_empty(req, cx);
+        let left = note_non_empty(req, cx);
+        if left != Some(0) {
+            return left.unwrap_or(0);
+        }
     }
     if n > 0 && req.sqe.op_flags & PEEK == 0 {
         let (ring, fd) = (cx.ring, req.file.fd());
@@ -210,14 +213,15 @@ fn note<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, n: u64, room: u64) -> u32
     0
 }
 
-/// Tells that the socket holds more, after a receive that filled its buffer; how much, bytes.
-pub(crate) fn note_non_empty<H: Host>(req: &mut Req<H>, cx: &Cx<'_, H>) -> u32 {
+/// Tells that the socket holds more, after a receive that filled its buffer; how much, bytes, if the
+/// socket can tell.
+pub(crate) fn note_non_empty<H: Host>(req: &mut Req<H>, cx: &Cx<'_, H>) -> Option<u32> {
     let mut left = 0i32;
     let at = calls::addr_mut(&mut left);
     let args = [req.file.fd() as u64, libc::FIONREAD, at, 0, 0, 0];
-    if cx.call(libc::SYS_ioctl, args).is_ok() && left > 0 {
+    cx.call(libc::SYS_ioctl, args).ok()?;
+    if left > 0 {
         req.cqe_flags |= IORING_CQE_F_SOCK_NONEMPTY;
-        return left as u32;
     }
-    0
+    Some(left.max(0) as u32)
 }

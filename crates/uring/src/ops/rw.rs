@@ -8,6 +8,7 @@ use crate::issue::Cx;
 use crate::kind::Kind;
 use crate::parked::{Key, Waits};
 use crate::request::{Extra, FileRef, Outcome, Req, Request, result_of};
+use crate::residence;
 use crate::submit::{Prep, Submit};
 use ringfence_abi::*;
 use ringfence_host::kernel_aio::{self, Iocb};
@@ -163,7 +164,9 @@ fn offset<H: Host>(req: &Request<H>, stream: bool) -> u64 {
     if stream || req.sqe.off == u64::MAX { u64::MAX } else { req.sqe.off.wrapping_add(req.done) }
 }
 
-/// One call. `flags` are `RWF_*`.
+/// One call. `flags` are `RWF_*`. It stands in its caller, with few frames around it: the kernel's own
+/// calls wash out of the processor where to return to, so that each return after one is guessed wrong.
+#[inline(always)]
 fn transfer<H: Host>(
     req: &Request<H>,
     host: &H,
@@ -183,9 +186,22 @@ fn transfer<H: Host>(
         }
         return call(host, way, fd, std::slice::from_ref(&iovec), at, flags);
     }
-    call(host, way, fd, &memory(req), at, flags)
+    transfer_list(req, host, way, at, flags)
 }
 
+/// A transfer of many pieces, or what is left of one.
+#[inline(never)]
+fn transfer_list<H: Host>(
+    req: &Request<H>,
+    host: &H,
+    way: Way,
+    at: u64,
+    flags: u32,
+) -> Result<u64> {
+    call(host, way, req.file.fd() as u64, &memory(req), at, flags)
+}
+
+#[inline(always)]
 fn call<H: Host>(
     host: &H,
     way: Way,
@@ -253,6 +269,7 @@ fn check_fixed<H: Host>(req: &mut Req<H>, cx: &Cx<'_, H>) -> Result<()> {
     Ok(())
 }
 
+#[inline(always)]
 fn rw<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way) -> Outcome {
     if let Err(errno) = check_flags(req) {
         return Outcome::Done(errno.as_result());
@@ -293,17 +310,47 @@ fn rw<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way) -> Outcome {
     if kind.no_nowait[way as usize] {
         return without_nowait(req, cx, way, kind);
     }
-    try_once(req, cx, way, kind)
+    if cx.sub.reads_plainly && trusted && position && suits_memory(req, way, kind) {
+        return Outcome::Resident;
+    }
+    let result = transfer(req, &cx.ring.host, way, req.sqe.op_flags | RWF_NOWAIT, kind.stream);
+    tried(req, cx, way, kind, result)
+}
+
+/// Whether a transfer is a short read of a file, to be made plainly where pages are in memory.
+fn suits_memory<H: Host>(req: &Req<H>, way: Way, kind: Kind) -> bool {
+    let plain = matches!(req.extra, Extra::None) && req.buffer.is_none() && req.sqe.op_flags == 0;
+    let first = !req.polled && req.credentials.is_none();
+    way == Way::Read && kind.regular && plain && first && req.sqe.len <= residence::LEN_MAX
 }
 
 /// Tries without blocking.
 fn try_once<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind: Kind) -> Outcome {
     let result = transfer(req, &cx.ring.host, way, req.sqe.op_flags | RWF_NOWAIT, kind.stream);
+    tried(req, cx, way, kind, result)
+}
+
+/// What a try without blocking came to.
+fn tried<H: Host>(
+    req: &mut Req<H>,
+    cx: &mut Cx<'_, H>,
+    way: Way,
+    kind: Kind,
+    result: Result<u64>,
+) -> Outcome {
     let no_wait = req.sqe.op_flags & RWF_NOWAIT != 0;
     match result {
-        Ok(n) => moved(req, cx, way, kind, n),
+        Ok(n) => {
+            if way == Way::Read && kind.regular {
+                cx.sub.residence.hit();
+            }
+            moved(req, cx, way, kind, n)
+        }
         Err(Errno::EAGAIN) if no_wait => done_so_far(req, Err(Errno::EAGAIN)),
-        Err(Errno::EAGAIN) if kind.regular => Outcome::Work,
+        Err(Errno::EAGAIN) if kind.regular => {
+            cx.sub.residence.miss();
+            Outcome::Work
+        }
         Err(Errno::EAGAIN) => Outcome::Wait(way.readiness()),
         Err(Errno::EOPNOTSUPP) if no_wait => done_so_far(req, Err(Errno::EOPNOTSUPP)),
         Err(Errno::EOPNOTSUPP) => {
@@ -449,6 +496,29 @@ fn work<H: Host>(req: &mut Req<H>, host: &H, way: Way) -> i32 {
             Err(Errno::EINTR) => {}
             Err(_) if req.done > 0 => return req.done as i32,
             Err(errno) => return errno.as_result(),
+        }
+    }
+}
+
+/// A read for which [`suits_memory`] holds; the call stands in its caller, as in [`transfer`].
+#[inline(always)]
+pub(crate) fn read_plainly<H: Host>(req: &mut Req<H>, host: &H) -> i32 {
+    let (fd, sqe) = (req.file.fd() as u64, &req.sqe);
+    let args = [fd, sqe.addr, u64::from(sqe.len), sqe.off, 0, 0];
+    match host.syscall(libc::SYS_pread64, args) {
+        Ok(n) if n == u64::from(sqe.len) => n as i32,
+        result => go_on_plainly(req, host, result),
+    }
+}
+
+/// After a read that came short, or failed.
+#[cold]
+fn go_on_plainly<H: Host>(req: &mut Req<H>, host: &H, result: Result<u64>) -> i32 {
+    match result {
+        Ok(0) | Err(_) if result != Err(Errno::EINTR) => result_of(result),
+        _ => {
+            req.done = result.unwrap_or(0);
+            work(req, host, Way::Read)
         }
     }
 }
