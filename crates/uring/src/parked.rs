@@ -146,6 +146,12 @@ impl<H: Host> Table<H> {
         if slot.generation == key.generation { slot.entry.as_ref() } else { None }
     }
 
+    /// Whether the request of a key waits for one of these events of its file.
+    pub(crate) fn wants(&self, key: Key, revents: u32) -> bool {
+        let waits = self.get(key).map(|entry| &entry.waits);
+        matches!(waits, Some(Waits::Ready { events, .. }) if events & revents != 0)
+    }
+
     /// The entry of a key, to be changed.
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Parked<H>> {
         let slot = self.slots.get_mut(key.index as usize)?;
