@@ -27,6 +27,10 @@ const STEPS: &[Step] = &[
         title: "liburing's own tests",
         command: &["cargo", "run", "--quiet", "--package", "ringfence-clients", "--", "liburing"],
     },
+    Step {
+        title: "libaio's own tests",
+        command: &["cargo", "run", "--quiet", "--package", "ringfence-clients", "--", "libaio"],
+    },
 ];
 
 /// Runs the tidy rules, then every step; the first that fails ends the run.

@@ -119,6 +119,28 @@ ring_test!(direct, |t| {
     assert_eq!(context.run(&write), Ok(4096));
 });
 
+// Reads by the device are done while nobody calls, and when the context is destroyed.
+ring_test!(direct_by_itself, |t| {
+    let context = t.context(8)?;
+    let Ok(file) = direct_file(16384) else { return Ok(()) };
+    let memory = Mapping::anonymous(16384);
+    let read = |n: u64| Iocb {
+        buf: memory.at(0) + n * 4096,
+        nbytes: 4096,
+        offset: n as i64 * 4096,
+        ..iocb(IOCB_CMD_PREAD, &file)
+    };
+    let reads = [read(0), read(1), read(2), read(3)];
+    let list: Vec<&Iocb> = reads.iter().collect();
+    for round in 1..=5 {
+        assert_eq!(context.submit(&list), Ok(4));
+        until(|| context.tail() == 4 * round);
+        context.set_head(4 * round);
+    }
+    assert_eq!(context.submit(&list), Ok(4));
+    assert_eq!(t.io_destroy(context.id), Ok(()));
+});
+
 // Syncs take nothing but the file, which must be one with data of its own.
 ring_test!(syncs, |t| {
     let context = t.context(8)?;

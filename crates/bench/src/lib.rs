@@ -19,6 +19,7 @@
 //! assert!(sample.ns_per_op > 0.0);
 //! ```
 
+mod aio;
 mod c;
 mod echo;
 mod error;

@@ -75,6 +75,24 @@ impl Budget {
     }
 }
 
+impl Budget {
+    /// Repeats `batch`, which says how long of it counts, and for how many operations.
+    pub(crate) fn run_part(
+        self,
+        mut batch: impl FnMut() -> Result<(Duration, u64)>,
+    ) -> Result<Sample> {
+        batch()?;
+        let begin = Instant::now();
+        let (mut parts, mut total) = (Vec::new(), 0);
+        while parts.is_empty() || begin.elapsed() < self.time {
+            let (time, ops) = batch()?;
+            parts.push(time.as_nanos() as f64 / ops as f64);
+            total += ops;
+        }
+        Ok(Sample { ns_per_op: median(&mut parts), ops: total, served_by: None })
+    }
+}
+
 /// The middle value, the mean of two if their number is even; 0 of none.
 pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);

@@ -15,20 +15,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Reads a call, and readers of the floor with O_DIRECT.
-const DEPTH: usize = 32;
+pub(crate) const DEPTH: usize = 32;
 
 /// A file of many blocks to read from.
-struct Source {
-    file: File,
+pub(crate) struct Source {
+    pub(crate) file: File,
     blocks: u64,
 }
 
 impl Source {
-    fn open(path: &Path) -> Result<Source> {
+    pub(crate) fn open(path: &Path) -> Result<Source> {
         Source::of(File::open(path).during("opening the file to read")?)
     }
 
-    fn open_direct(path: &Path) -> Result<Source> {
+    pub(crate) fn open_direct(path: &Path) -> Result<Source> {
         let opened = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECT, Mode::empty());
         Source::of(opened.or_skip("O_DIRECT")?.into())
     }
@@ -39,7 +39,7 @@ impl Source {
     }
 
     #[inline]
-    fn anywhere(&self, random: &mut Random) -> u64 {
+    pub(crate) fn anywhere(&self, random: &mut Random) -> u64 {
         random.below(self.blocks) * PAGE as u64
     }
 }

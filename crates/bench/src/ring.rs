@@ -30,6 +30,13 @@ pub enum ServedBy {
 #[repr(align(4096))]
 pub(crate) struct Page(UnsafeCell<[u8; PAGE]>);
 
+impl Page {
+    /// Where it is, for requests that are not made here.
+    pub(crate) fn address(&self) -> *mut u8 {
+        self.0.get().cast()
+    }
+}
+
 /// Memory for the answer of a statx.
 pub(crate) struct StatxAnswer(UnsafeCell<MaybeUninit<libc::statx>>);
 

@@ -3,13 +3,13 @@
 use crate::error::Result;
 use crate::meter::{Budget, Sample};
 use crate::site::Needs;
-use crate::{echo, link, nop, poll, read, timers, tree};
+use crate::{aio, echo, link, nop, poll, read, timers, tree};
 use std::path::Path;
 
 /// Which of a workload's two implementations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Half {
-    /// By io_uring, whoever serves it.
+    /// By io_uring, or by Linux AIO, whoever serves it.
     Ring,
     /// By plain system calls.
     Plain,
@@ -18,7 +18,7 @@ pub enum Half {
 /// What a target compares ringfence with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Against {
-    /// The kernel's io_uring.
+    /// The kernel's io_uring, or its AIO.
     Kernel,
     /// The plain system calls.
     Plain,
@@ -167,6 +167,42 @@ pub const WORKLOADS: &[Workload] = &[
         needs: Needs::Nothing,
         ring: |_, budget| poll::ring(budget),
         plain: |_, budget| poll::plain(budget),
+    },
+    Workload {
+        name: "aio-read",
+        about: "Linux AIO: cached random reads of 4 KiB, 32 a call",
+        floor: "pread",
+        targets: &[kernel(1.1)],
+        needs: Needs::Cached,
+        ring: aio::cached,
+        plain: read::cached_plain,
+    },
+    Workload {
+        name: "aio-posix",
+        about: "the same beside glibc's POSIX AIO",
+        floor: "lio_listio",
+        targets: &[],
+        needs: Needs::Cached,
+        ring: aio::cached,
+        plain: aio::posix,
+    },
+    Workload {
+        name: "aio-direct",
+        about: "Linux AIO: O_DIRECT random reads of 4 KiB, 32 a call",
+        floor: "32 threads",
+        targets: &[kernel(1.3)],
+        needs: Needs::Direct,
+        ring: aio::direct,
+        plain: read::direct_plain,
+    },
+    Workload {
+        name: "aio-cold",
+        about: "Linux AIO: the time in io_submit for a read of 4 KiB not in memory, 32 a call",
+        floor: "lio_listio",
+        targets: &[kernel(0.05)],
+        needs: Needs::Direct,
+        ring: aio::cold,
+        plain: aio::posix_cold,
     },
 ];
 

@@ -97,7 +97,7 @@ impl Bench<'_> {
         let mut command = match mode {
             Mode::Ringfence => {
                 let mut command = Command::new(&self.binary);
-                command.args(["run", "--backend=user", "--"]).arg(program);
+                command.args(["run", "--backend=user", "--aio=user", "--"]).arg(program);
                 command
             }
             Mode::Kernel | Mode::Plain => {

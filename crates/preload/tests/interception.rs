@@ -308,6 +308,26 @@ fn the_program_that_measures_aio_runs() {
     }
 }
 
+#[test]
+fn aio_by_a_device_is_done_while_nobody_calls() {
+    let program = compile("aio_direct", &["-Wno-unused-result"]);
+    let file = program.with_extension("file");
+    std::fs::write(&file, vec![7; 1 << 16]).unwrap();
+    for aio in [false, true] {
+        // By the kernel's AIO where it is not refused, else by threads.
+        let run = Run { aio, ..Run::default() }.env("RINGFENCE_AIO", "user");
+        run.arg(file.to_str().unwrap()).succeeds(&program);
+    }
+}
+
+#[test]
+fn aio_contexts_by_the_thousand() {
+    let program = compile("aio_contexts", &[]);
+    let run = Run::default();
+    let (status, stdout, stderr) = run.arg("2000").arg("65536").run(&program);
+    assert!(status.success() && stdout.starts_with("2000 contexts of 65536 events: "), "{stderr}");
+}
+
 /// Whether this kernel grants an AIO context.
 fn kernel_grants_aio() -> bool {
     std::path::Path::new("/proc/sys/fs/aio-max-nr").exists()

@@ -74,7 +74,8 @@ pub(crate) fn wait(number: i64, args: &[u64; 6]) -> i64 {
         signal::let_in(thread);
     }
     let (mut args, mut mask) = (*args, 0);
-    if matches!(number, libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2) && args[4] != 0 {
+    let looks = matches!(number, libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2);
+    if looks && args[4] != 0 {
         // SAFETY: the engine passes the address of a mask of its own.
         mask = signal::stripped(unsafe { *(args[4] as *const u64) });
         args[4] = std::ptr::from_ref(&mask) as u64;
@@ -85,7 +86,9 @@ pub(crate) fn wait(number: i64, args: &[u64; 6]) -> i64 {
     compiler_fence(Ordering::SeqCst);
     thread.window.store(0, Relaxed);
     std::hint::black_box(mask);
-    result
+    // The kernel ends a wait for work of its own too. No handler ran: nothing has happened yet.
+    let in_vain = looks && result == -i64::from(libc::EINTR);
+    if in_vain && thread.interrupted.load(Relaxed) == 0 { 0 } else { result }
 }
 
 /// While it lives, the thread is inside the engine.

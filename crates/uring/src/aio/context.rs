@@ -7,6 +7,7 @@ use crate::locks;
 use crate::parked::Waits;
 use crate::ring::Ring;
 use crate::submit::Submit;
+use crate::wait::Role;
 use ringfence_abi::{Errno, Result};
 use ringfence_host::Host;
 use ringfence_host::shm::Shm;
@@ -24,10 +25,15 @@ pub(super) struct Context<H: Host, R: Rule = OnlyLive> {
     pub(super) reader: Mutex<H, ()>,
     /// A request waits for readiness, or did: then somebody must look after it.
     pub(super) polls: AtomicBool,
+    /// The same of a device.
+    pub(super) devices: AtomicBool,
     /// The end is over; whoever uses it now came by a reference it must not have.
     gone: AtomicBool,
     rule: std::marker::PhantomData<R>,
 }
+
+/// How long a look at a device's results may wait, nanoseconds.
+const LOOK_NS: u64 = 1_000_000;
 
 /// Numbers contexts, as the kernel's headers do, and none as they do.
 static NUMBERS: AtomicU32 = AtomicU32::new(1 << 30);
@@ -49,6 +55,7 @@ impl<H: Host, R: Rule> Context<H, R> {
             life: Life::default(),
             reader: mutex(host, &locks::AIO_READER, ()),
             polls: AtomicBool::new(false),
+            devices: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             rule: std::marker::PhantomData,
         }))
@@ -92,10 +99,22 @@ impl<H: Host, R: Rule> Context<H, R> {
         assert!(!self.gone.load(Ordering::Acquire), "a context was used after its end");
     }
 
+    /// A call leaves: what waits for readiness or for a device needs someone to look after it.
+    pub(super) fn leave(&self) {
+        if self.polls.load(Ordering::Relaxed) || self.devices.load(Ordering::Relaxed) {
+            self.ring.leave();
+        }
+    }
+
     /// Waits until a closing ring's last request is done.
     fn wait_settled(&self) {
         while self.ring.settled.load(Ordering::Acquire) == 0 {
-            self.ring.host.futex_wait(&self.ring.settled, 0, None);
+            if self.devices.load(Ordering::Relaxed) {
+                // Results of a device are taken by whoever looks.
+                let _ = self.ring.drive(Role::Guest, Some(LOOK_NS), None);
+            } else {
+                self.ring.host.futex_wait(&self.ring.settled, 0, None);
+            }
         }
     }
 

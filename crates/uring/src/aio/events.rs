@@ -82,9 +82,7 @@ pub(super) fn get<H: Host, R: Rule>(
             Err(errno) => break Err(errno),
         }
     };
-    if user.polls.load(Ordering::Relaxed) {
-        user.ring.leave();
-    }
+    Context::leave(&user);
     match result {
         Err(errno) if taken == 0 => Err(errno),
         _ => Ok(taken as u32),

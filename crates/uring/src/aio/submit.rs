@@ -45,9 +45,7 @@ pub(super) fn submit<H: Host, R: Rule>(context: &Context<H, R>, nr: i64, list: u
         sub.submitting = false;
         result
     });
-    if context.polls.load(Ordering::Relaxed) {
-        context.ring.leave();
-    }
+    context.leave();
     match result {
         Err(errno) if taken == 0 => Err(errno),
         _ => Ok(taken),
@@ -150,6 +148,7 @@ fn start<H: Host, R: Rule>(
         Ok(outcome) => {
             let waits = matches!(outcome, Outcome::Wait(_) | Outcome::WaitUntried(_));
             context.polls.fetch_or(waits, Ordering::Relaxed);
+            context.devices.fetch_or(outcome == Outcome::Device, Ordering::Relaxed);
             ring.conclude(sub, req, outcome);
         }
         Err(errno) => {
