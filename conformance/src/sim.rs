@@ -196,10 +196,6 @@ pub const NOT_SIMULATED: &[(&str, &[&str])] = &[
     ),
     ("the simulation's clock uses processor time", &["sqpoll::sleeping_uses_no_processor_time"]),
     (
-        "fails there, and why is not known yet",
-        &["register_misc::registered_ring_ends_with_its_thread"],
-    ),
-    (
         "a thread asleep on a word of the program's stops the simulation",
         &[
             "futex::all_cancelled",
