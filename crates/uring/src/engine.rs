@@ -445,9 +445,15 @@ impl<H: Host> Engine<H> {
         }
         self.shared.epoch.fetch_add(1, Ordering::AcqRel);
         // Where the host cannot tell of the last mapping, the close of the last descriptor is the end.
+        // So it is where there is none to tell of: the program may free its memory after this.
         closed.retain(|ring| {
             let has_other = rings.by_fd.values().any(|other| Arc::ptr_eq(other, ring));
-            ring.watch < 0 && !has_other
+            let ends = !has_other && (ring.watch < 0 || ring.has(IORING_SETUP_NO_MMAP));
+            if ends && is_named(&rings, ring) {
+                ring.released.store(true, Ordering::Release);
+                return false;
+            }
+            ends
         });
         drop(rings);
         closed.dedup_by(|a, b| Arc::ptr_eq(a, b));
