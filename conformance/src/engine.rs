@@ -3,7 +3,7 @@
 
 use crate::target::map_shared;
 use crate::{Native, Target};
-use ringfence_abi::{IORING_OFF_CQ_RING, IORING_OFF_SQ_RING, Result};
+use ringfence_abi::Result;
 use ringfence_checked::{Checked, inside};
 use ringfence_host::Os;
 use ringfence_uring::{Engine, LOCK_CLASSES};
@@ -57,8 +57,7 @@ impl Target for InProcess {
     }
 
     fn mmap(&self, fd: i32, len: usize, offset: u64) -> Result<u64> {
-        let is_cq = offset == IORING_OFF_CQ_RING && ENGINE.ring(fd).is_some();
-        map_shared(fd, len, if is_cq { IORING_OFF_SQ_RING } else { offset })
+        map_shared(fd, len, ENGINE.map_offset(fd, offset)?)
     }
 
     fn close(&self, fd: i32) -> Result<()> {
@@ -93,6 +92,7 @@ impl Target for InProcess {
             return Native.poll(fd, events, timeout_ms);
         };
         ENGINE.attend(fd);
+        let events = ENGINE.pollable(fd, events);
         drop(inside);
         Native.poll(stand_in, events, timeout_ms)
     }

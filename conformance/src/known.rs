@@ -4,11 +4,8 @@
 //! direction is a failed test, so that this table is always the truth.
 
 /// Causes, and the bodies (as `file::name`) that the engine fails for each.
-pub const KNOWN: &[(&str, &[&str])] = &[
-    ("a full submission queue polls as writable", &["poll::full_sq_is_not_writable"]),
-    ("the engine needs descriptors of its own", &["setup::descriptor_limit"]),
-    ("a ring's memory is a sparse file", &["setup::mappings_that_name_nothing"]),
-];
+pub const KNOWN: &[(&str, &[&str])] =
+    &[("the engine needs descriptors of its own", &["setup::descriptor_limit"])];
 
 /// Why the test `name` is expected to fail, if it is.
 pub(crate) fn reason(name: &str) -> Option<&'static str> {

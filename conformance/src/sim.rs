@@ -3,7 +3,7 @@
 
 use crate::target::map_shared;
 use crate::{Native, Target};
-use ringfence_abi::{IORING_OFF_CQ_RING, IORING_OFF_SQ_RING, Result};
+use ringfence_abi::Result;
 use ringfence_checked::{Checked, inside as in_engine};
 use ringfence_host::calls;
 use ringfence_sim::{Faults, Service, SimHost};
@@ -66,8 +66,7 @@ impl Target for Simulated {
     }
 
     fn mmap(&self, fd: i32, len: usize, offset: u64) -> Result<u64> {
-        let is_cq = offset == IORING_OFF_CQ_RING && self.engine.ring(fd).is_some();
-        map_shared(fd, len, if is_cq { IORING_OFF_SQ_RING } else { offset })
+        map_shared(fd, len, self.engine.map_offset(fd, offset)?)
     }
 
     fn close(&self, fd: i32) -> Result<()> {
@@ -102,6 +101,7 @@ impl Target for Simulated {
         if stand_in.is_some() {
             self.engine.attend(fd);
         }
+        let events = self.engine.pollable(fd, events);
         drop(inside);
         let fd = stand_in.unwrap_or(fd);
         let timeout = u64::try_from(timeout_ms).ok().map(|ms| ms * 1_000_000);
@@ -195,10 +195,6 @@ pub const NOT_SIMULATED: &[(&str, &[&str])] = &[
         ],
     ),
     ("the simulation's clock uses processor time", &["sqpoll::sleeping_uses_no_processor_time"]),
-    (
-        "fails there, and why is not known yet",
-        &["register_misc::registered_ring_ends_with_its_thread"],
-    ),
     (
         "a thread asleep on a word of the program's stops the simulation",
         &[

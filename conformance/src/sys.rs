@@ -132,6 +132,17 @@ pub fn cold_file(seed: u8, blocks: usize) -> File {
     file
 }
 
+/// Whether a file is on a block device.
+pub fn has_disk(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    libc::major(file.metadata().expect("fstat").dev()) != 0
+}
+
+/// Whether this machine runs this release of Linux or a newer one.
+pub fn kernel_is_since(major: u32, minor: u32) -> bool {
+    crate::target::kernel_release() >= (major, minor)
+}
+
 /// An unnamed file of the memory file system.
 pub fn memory_file() -> File {
     // SAFETY: the name is a C string for the call.

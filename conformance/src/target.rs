@@ -148,9 +148,14 @@ pub(crate) const KERNEL_RELEASE: (u32, u32) = (6, 18);
 
 /// Whether this machine runs [`KERNEL_RELEASE`] or a newer one, by its release string.
 pub(crate) fn is_current_kernel() -> bool {
+    kernel_release() >= KERNEL_RELEASE
+}
+
+/// The release that this machine runs.
+pub(crate) fn kernel_release() -> (u32, u32) {
     let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut parts = text.trim().split(['.', '-']).map(|part| part.parse().unwrap_or(0));
-    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= KERNEL_RELEASE
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
 /// The kernel's io_uring, by system calls.

@@ -234,3 +234,20 @@ ring_test!(partial_clones, |t| {
     assert_eq!(ring.run_one(sqe::read_fixed(fd(&file), pages.at(0), 4, 0, 3)), 4);
     assert_eq!(clone(&ring, &from, 2, [0, 0, 9]), Err(Errno::EINVAL));
 });
+
+// A shared mapping of a file on a disk does not register; one of a file in memory does.
+ring_test!(file_memory, |t| {
+    let file = sys::file_with(&[0; 4096]);
+    if !sys::has_disk(&file) || !sys::kernel_is_since(6, 11) {
+        return Err(Skip("needs a temporary directory on a disk, and Linux 6.11".to_owned()));
+    }
+    let ring = t.ring(8)?;
+    let register = |iovec: Iovec| ring.register(RegisterOp::Buffers, &[iovec]);
+    let mapped = Mapping::of_file(fd(&file), 4096).expect("mmap");
+    let iovec = Iovec { base: mapped.at(0), len: 4096 };
+    assert_eq!(register(iovec), Err(Errno::EFAULT));
+    let memory = sys::memory_file();
+    memory.set_len(4096).expect("ftruncate");
+    let mapped = Mapping::of_file(fd(&memory), 4096).expect("mmap");
+    assert_eq!(register(Iovec { base: mapped.at(0), len: 4096 }), Ok(0));
+});

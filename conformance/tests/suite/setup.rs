@@ -298,6 +298,20 @@ ring_test!(rings_in_own_memory, |t| {
     t.close(ring).expect("close");
 });
 
+// With 32-byte completions the rings need twice the memory, and no more: what follows is not mapped.
+ring_test!(no_mmap_wide, |t| {
+    let (sqes, sqe_memory) = (4, Mapping::anonymous(4096));
+    let len = ((64_usize + 16 * 512) << 1).next_multiple_of(4096);
+    let rings = Mapping::anonymous(len + 4096);
+    rings.protect_part(len, 4096, libc::PROT_NONE);
+    let flags = IORING_SETUP_NO_MMAP | IORING_SETUP_NO_SQARRAY | IORING_SETUP_CQE32;
+    let mut params = Params { cq_entries: 512, ..with_flags(flags | IORING_SETUP_CQSIZE) };
+    params.cq_off.user_addr = rings.at(0);
+    params.sq_off.user_addr = sqe_memory.at(0);
+    let ring = t.needs("NO_MMAP", t.setup(sqes, &raw mut params as u64))?;
+    t.close(ring).expect("close");
+});
+
 // NO_MMAP without addresses, or with ones that are not page-aligned, is refused.
 ring_test!(rings_in_bad_memory, |t| {
     t.ring(1)?;

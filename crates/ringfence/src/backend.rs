@@ -170,6 +170,16 @@ pub(crate) fn is_ring(fd: i32) -> bool {
     engine().is_some_and(|engine| engine.ring(fd).is_some())
 }
 
+/// Where a mapping of a ring is to be made; an error is the errno.
+pub(crate) fn map_offset(fd: i32, offset: u64) -> Result<u64> {
+    engine().map_or(Ok(offset), |engine| engine.map_offset(fd, offset))
+}
+
+/// What can be polled of a ring now.
+pub(crate) fn pollable(fd: i32, events: i16) -> i16 {
+    engine().map_or(events, |engine| engine.pollable(fd, events))
+}
+
 /// To be called before descriptors `first..=last` are closed.
 pub(crate) fn before_close(first: u32, last: u32) {
     if let Some(engine) = engine() {

@@ -449,13 +449,25 @@ impl<H: Host> Engine<H> {
     fn forget_rings(&self, first: u32, last: u32) {
         let mut rings = self.shared.rings.lock();
         let closed = rings.by_fd.extract_if(|fd, _| (first..=last).contains(&(*fd as u32)));
-        let closed: Vec<Arc<Ring<H>>> = closed.map(|(_, ring)| ring).collect();
-        drop(rings);
-        if !closed.is_empty() {
-            self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+        let mut closed: Vec<Arc<Ring<H>>> = closed.map(|(_, ring)| ring).collect();
+        if closed.is_empty() {
+            return;
         }
-        // Where the host cannot tell of the last mapping, the close is the end.
-        closed.iter().filter(|ring| ring.watch < 0).for_each(|ring| self.shared.release(ring));
+        self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+        // Where the host cannot tell of the last mapping, the close of the last descriptor is the end.
+        // So it is where there is none to tell of: the program may free its memory after this.
+        closed.retain(|ring| {
+            let has_other = rings.by_fd.values().any(|other| Arc::ptr_eq(other, ring));
+            let ends = !has_other && (ring.watch < 0 || ring.has(IORING_SETUP_NO_MMAP));
+            if ends && is_named(&rings, ring) {
+                ring.released.store(true, Ordering::Release);
+                return false;
+            }
+            ends
+        });
+        drop(rings);
+        closed.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        closed.iter().for_each(|ring| self.shared.release(ring));
     }
 
     /// `new` has become another descriptor of what `old` names.

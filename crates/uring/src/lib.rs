@@ -43,6 +43,7 @@ mod limits;
 mod locks;
 mod opdef;
 mod ops;
+mod outside;
 mod parked;
 mod patience;
 mod poll;

@@ -139,7 +139,7 @@ impl<H: Host> Ring<H> {
     /// `POLL*` bits that hold for the ring now.
     pub(crate) fn readiness(&self) -> u32 {
         let ready = self.cq.lock().ready(&self.shm, &self.layout);
-        let mut events = libc::EPOLLOUT as u32;
+        let mut events = if self.sq_is_full() { 0 } else { libc::EPOLLOUT as u32 };
         if ready > 0 {
             events |= libc::EPOLLIN as u32;
         }

@@ -96,10 +96,13 @@ impl Layout {
 
     /// Length of the mapping that holds both rings, bytes.
     pub(crate) fn rings_len(&self) -> usize {
-        let cqes = layout::CQES as usize + self.cq_entries() as usize * self.cqe_size();
         match self.array() {
             Some(array) => array as usize + self.sq_entries() as usize * 4,
-            None => cqes << usize::from(self.cqe32),
+            // The kernel doubles the whole, header and all.
+            None => {
+                let cqes = self.cq_entries() as usize * size_of::<Cqe>();
+                (layout::CQES as usize + cqes) << usize::from(self.cqe32)
+            }
         }
         .next_multiple_of(4096)
     }

@@ -137,7 +137,7 @@ impl<H: Host> Ring<H> {
         calls::epoll_ctl(&self.host, epfd, add, waker, events, SQ_WAKER_EVENT)
     }
 
-    fn sq_is_full(&self) -> bool {
+    pub(crate) fn sq_is_full(&self) -> bool {
         let head = self.shm.load(layout::SQ_HEAD, Ordering::Acquire);
         let tail = self.shm.load(layout::SQ_TAIL, Ordering::Acquire);
         tail.wrapping_sub(head) >= self.layout.sq_entries()

@@ -7,9 +7,6 @@ use libc::{c_int, c_uint, c_void, off_t, size_t};
 
 use super::readiness;
 
-/// The offset at which the kernel maps the CQ ring, which is the memory of the SQ ring.
-const IORING_OFF_CQ_RING: off_t = 0x800_0000;
-
 /// Whether hooks have anything to look at.
 #[inline]
 pub(super) fn concerned() -> bool {
@@ -21,7 +18,7 @@ pub(super) fn concerned() -> bool {
     backend::any_ring()
 }
 
-/// `mmap`, whose mapping of a ring's CQ is one of its SQ.
+/// `mmap`, of a ring too.
 ///
 /// # Safety
 /// As `mmap(2)`.
@@ -33,12 +30,19 @@ pub unsafe extern "C-unwind" fn mmap(
     fd: c_int,
     offset: off_t,
 ) -> *mut c_void {
-    let ring = offset == IORING_OFF_CQ_RING && concerned() && {
+    let mut place = Ok(offset as u64);
+    if fd >= 0 && offset > 0 && concerned() {
         let _inside = Inside::enter();
-        backend::is_ring(fd)
-    };
-    // SAFETY: the program's call.
-    unsafe { real::mmap(at, len, prot, flags, fd, if ring { 0 } else { offset }) }
+        place = backend::map_offset(fd, offset as u64);
+    }
+    match place {
+        // SAFETY: the program's call.
+        Ok(offset) => unsafe { real::mmap(at, len, prot, flags, fd, offset as off_t) },
+        Err(errno) => {
+            raw::set_errno(-errno.as_result());
+            libc::MAP_FAILED
+        }
+    }
 }
 
 pub(super) fn before_close(first: c_uint, last: c_uint) {

@@ -157,6 +157,7 @@ unsafe fn replaced(fds: *mut pollfd, count: nfds_t) -> Option<Vec<pollfd>> {
     for entry in &mut copy[first..] {
         if let Some(stand_in) = backend::poll_fd(entry.fd) {
             backend::attend(entry.fd);
+            entry.events = backend::pollable(entry.fd, entry.events);
             entry.fd = stand_in;
         }
     }
@@ -287,6 +288,7 @@ unsafe fn selected(count: c_int, sets: [*mut fd_set; 3]) -> Option<Selected> {
             let stand_in = backend::poll_fd(fd);
             if stand_in.is_some() {
                 backend::attend(fd);
+                events = backend::pollable(fd, events);
                 rings = true;
             }
             call.entries.push(pollfd { fd: stand_in.unwrap_or(fd), events, revents: 0 });

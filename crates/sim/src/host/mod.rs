@@ -244,6 +244,19 @@ impl Host for SimHost {
         thread::id().unwrap_or_else(|| Os.thread_id())
     }
 
+    fn at_thread_exit(&self, body: Box<dyn FnOnce() + Send>) {
+        match current() {
+            None => Os.at_thread_exit(body),
+            // The machine's thread that came in for a call comes in once more when it ends.
+            Some((world, id)) if world.is_service => Os.at_thread_exit(Box::new(move || {
+                let id = world.enter(Some(id));
+                thread::run_as(&world, id, body);
+            })),
+            // The end of a virtual thread tells nobody: its machine thread runs the next one.
+            Some(_) => drop(body),
+        }
+    }
+
     fn cpus(&self) -> u32 {
         Os.cpus()
     }

@@ -112,7 +112,8 @@ pub(super) fn check_mapped<H: Host>(host: &H, addr: u64, len: u64) -> Result<()>
     let populate_write = 23;
     let args = [page, end - page, populate_write, 0, 0, 0];
     match host.syscall(libc::SYS_madvise, args) {
-        Ok(_) | Err(Errno::ENOSYS) => Ok(()),
+        Ok(_) => super::backing::check(host, page, end),
+        Err(Errno::ENOSYS) => Ok(()),
         // An old kernel cannot say; a bad buffer shows at its first use. A new one takes the
         // advice for no memory at all, and refuses it for what cannot be written.
         Err(Errno::EINVAL) => {

@@ -1,5 +1,6 @@
 //! `io_uring_register`: resources and settings of a ring.
 
+mod backing;
 pub(crate) mod buffers;
 mod clone;
 pub(crate) mod files;
