@@ -152,3 +152,20 @@ fn timer_gone(sim: &Arc<Simulated>) {
 fn a_timer_that_is_gone_fires_on_nobody() {
     thoroughly(1, timer_gone);
 }
+
+/// Timers come and go by the hundred while one is armed all along.
+fn many_timers(sim: &Arc<Simulated>) {
+    let mut ring = ring(sim, 8, 0);
+    let (soon, far) = (timespec(ms(10_000)), timespec(ms(3_600_000)));
+    ring.start(&[sqe::timeout(&soon, 0, 0).data(1000)]);
+    for n in 1..=150 {
+        ring.start(&[sqe::timeout(&far, 0, 0).data(n), sqe::timeout_remove(n).data(0)]);
+        assert_eq!(reap(&mut ring, 2), [(0, 0), (n, ECANCELED)]);
+    }
+    assert_eq!(reap(&mut ring, 1), [(1000, ETIME)]);
+}
+
+#[test]
+fn a_timer_outlives_hundreds_that_are_removed() {
+    explored(Strategy::Random { seed: 1, runs: 2 }, Faults::default(), many_timers);
+}

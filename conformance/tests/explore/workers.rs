@@ -3,6 +3,7 @@
 use crate::*;
 use ringfence_conformance::sqe::{self, SqeExt};
 use ringfence_conformance::sys::fd;
+use ringfence_host::Clock;
 
 /// An idle worker ends after five seconds: a job that comes at that very time is done all the same.
 fn job_as_the_worker_ends(sim: &Arc<Simulated>) {
@@ -22,6 +23,26 @@ fn job_as_the_worker_ends(sim: &Arc<Simulated>) {
 #[test]
 fn a_job_that_meets_a_worker_at_its_end_is_done() {
     thoroughly(2, job_as_the_worker_ends);
+}
+
+/// A job that comes while a worker falls asleep is done at once, not when the worker's idle time is
+/// over.
+fn job_as_the_worker_falls_asleep(sim: &Arc<Simulated>) {
+    let file = sys::file_with(b"1234");
+    let mut ring = ring(sim, 8, 0);
+    let mut buf = [0; 4];
+    let begin = sim.host.now(Clock::Monotonic);
+    for n in 1..=3 {
+        ring.start(&[sqe::read(fd(&file), &mut buf, 0).data(n).with(IOSQE_ASYNC)]);
+        assert_eq!(reap(&mut ring, 1), [(n, 4)]);
+    }
+    let took = sim.host.now(Clock::Monotonic) - begin;
+    assert!(took < 4_000_000_000, "a job waited for {took} ns");
+}
+
+#[test]
+fn a_job_that_meets_a_worker_falling_asleep_is_done_at_once() {
+    thoroughly(2, job_as_the_worker_falls_asleep);
 }
 
 /// More jobs than workers may be.
