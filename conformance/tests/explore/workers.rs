@@ -81,3 +81,18 @@ fn jobs_are_done_without_threads() {
     let faults = Faults { no_thread: 2, ..Faults::default() };
     explored(Strategy::Random { seed: 1, runs: 400 }, faults, no_thread);
 }
+
+/// A ring whose submission thread cannot be had is refused, and nothing of it is left.
+fn no_submission_thread(sim: &Arc<Simulated>) {
+    let params = Params { flags: IORING_SETUP_SQPOLL, sq_thread_idle: 1, ..Params::default() };
+    match Ring::new(&**sim, 4, params) {
+        Ok(ring) => drop(ring),
+        Err(errno) => assert_eq!(errno, Errno::EAGAIN),
+    }
+}
+
+#[test]
+fn a_refused_ring_leaves_nothing() {
+    let faults = Faults { no_thread: 2, ..Faults::default() };
+    explored(Strategy::Random { seed: 1, runs: 40 }, faults, no_submission_thread);
+}

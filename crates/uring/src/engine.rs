@@ -305,15 +305,26 @@ impl<H: Host> Engine<H> {
             ring.owner.store(self.host.thread_id(), Ordering::Release);
         }
         let ring = self.shared.enlist(ring);
+        let begun = self.begin(&ring, &p);
+        if begun.is_err() {
+            // Nobody knows of it, and nobody else would let go of it.
+            let _ = calls::close(&self.host, fd);
+            self.shared.release(&ring);
+        }
+        self.host.at(Point::Return);
+        begun
+    }
+
+    /// What a ring needs besides its memory: its thread, or its index. How the program names it.
+    fn begin(&self, ring: &Arc<Ring<H>>, params: &Params) -> Result<i32> {
         if ring.has(IORING_SETUP_SQPOLL) {
-            ring.start_sqpoll(&p)?;
+            ring.start_sqpoll(params)?;
             ring.hold();
         }
         if ring.has(IORING_SETUP_REGISTERED_FD_ONLY) {
-            return self.register_only(&ring);
+            return self.register_only(ring);
         }
-        self.host.at(Point::Return);
-        Ok(fd)
+        Ok(ring.fd)
     }
 
     /// The ring is known by an index of the registered rings only.
