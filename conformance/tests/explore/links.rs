@@ -4,6 +4,7 @@ use crate::*;
 use ringfence_conformance::sqe::{self, SqeExt};
 use ringfence_conformance::sys::{fd, ms};
 use ringfence_conformance::timespec;
+use ringfence_host::Clock;
 
 /// A read with a linked timeout, and a write at the very time of it.
 fn timeout_and_target(sim: &Arc<Simulated>) {
@@ -168,4 +169,27 @@ fn many_timers(sim: &Arc<Simulated>) {
 #[test]
 fn a_timer_outlives_hundreds_that_are_removed() {
     explored(Strategy::Random { seed: 1, runs: 2 }, Faults::default(), many_timers);
+}
+
+/// A target is tried again and waits on: its timeout began when it first waited, and goes on.
+fn retried_target(sim: &Arc<Simulated>) {
+    let (reader, writer) = sys::stream_pair();
+    let mut ring = ring(sim, 8, 0);
+    let (mut buf, time) = ([0; 4], timespec(ms(1000)));
+    let begin = sim.host.now(Clock::Monotonic);
+    ring.start(&[
+        sqe::recv(fd(&reader), &mut buf, libc::MSG_WAITALL).data(1).link(),
+        sqe::link_timeout(&time, 0).data(2),
+    ]);
+    let writer = writes(sim, fd(&writer), b"ab", 900_000_000);
+    let got = reap(&mut ring, 2);
+    let took = sim.host.now(Clock::Monotonic) - begin;
+    assert!(took < 1_500_000_000, "the timeout began anew: {took} ns");
+    assert!(matches!(got[..], [(1, 2 | ECANCELED), (2, ETIME)]), "{got:?}");
+    writer.join();
+}
+
+#[test]
+fn a_linked_timeout_goes_on_when_its_target_is_retried() {
+    thoroughly(1, retried_target);
 }
