@@ -91,8 +91,16 @@ fn no_submission_thread(sim: &Arc<Simulated>) {
     }
 }
 
+/// A ring in memory that the program does not have.
+fn no_memory_of_the_program(sim: &Arc<Simulated>) {
+    let params = Params { flags: IORING_SETUP_NO_MMAP, ..Params::default() };
+    assert_eq!(Ring::new(&**sim, 4, params).err(), Some(Errno::EFAULT));
+}
+
 #[test]
 fn a_refused_ring_leaves_nothing() {
+    let random = Strategy::Random { seed: 1, runs: 2 };
+    explored(random, Faults::default(), no_memory_of_the_program);
     let faults = Faults { no_thread: 2, ..Faults::default() };
     explored(Strategy::Random { seed: 1, runs: 40 }, faults, no_submission_thread);
 }
