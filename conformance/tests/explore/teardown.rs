@@ -78,3 +78,24 @@ fn two_at_once(sim: &Arc<Simulated>) {
 fn rings_come_and_go_in_two_threads() {
     thoroughly(1, two_at_once);
 }
+
+/// A ring whose timer nobody waits for ends as the attendant takes it over, for which that makes an epoll
+/// set.
+fn taken_over_as_it_ends(sim: &Arc<Simulated>) {
+    let far = timespec(ms(3_600_000));
+    let mut ring = ring(sim, 8, 0);
+    ring.start(&[sqe::timeout(&far, 0, 0).data(1)]);
+    ringfence_sim::sleep(30_000 + 5_000 * ringfence_sim::choose(8) as u64);
+    drop(ring);
+    sim.engine().reap();
+}
+
+#[test]
+fn a_ring_that_ends_as_it_is_taken_over_leaves_nothing() {
+    explored(
+        Strategy::Pct { seed: 1, runs: 200, depth: 3 },
+        Faults::default(),
+        taken_over_as_it_ends,
+    );
+    explored(Strategy::Random { seed: 2, runs: 400 }, Faults::default(), taken_over_as_it_ends);
+}
