@@ -27,7 +27,7 @@ fn busy_ring(sim: &Arc<Simulated>) {
         drop(ring);
         writer
     };
-    sim.engine().reap();
+    sim.reap();
     writer.join();
     // The buffers are a worker's until it is done, as they would be the kernel's.
     ringfence_sim::sleep(1_000_000_000);
@@ -51,7 +51,7 @@ fn waiter_in_it(sim: &Arc<Simulated>) {
         assert!(got == Ok(0) || refused.contains(&got), "{got:?}");
     });
     drop(ring);
-    sim.engine().reap();
+    sim.reap();
     waiter.join();
 }
 
@@ -87,7 +87,7 @@ fn taken_over_as_it_ends(sim: &Arc<Simulated>) {
     ring.start(&[sqe::timeout(&far, 0, 0).data(1)]);
     ringfence_sim::sleep(30_000 + 5_000 * ringfence_sim::choose(8) as u64);
     drop(ring);
-    sim.engine().reap();
+    sim.reap();
 }
 
 #[test]

@@ -15,9 +15,9 @@ fn job_as_the_worker_ends(sim: &Arc<Simulated>) {
         assert_eq!(reap(&mut ring, 1), [(n, 4)]);
         ringfence_sim::sleep(5_000_000_000 - 20_000 + 10_000 * ringfence_sim::choose(6) as u64);
     }
-    assert!(sim.engine().stats().workers <= 1);
+    assert!(sim.stats().workers <= 1);
     ringfence_sim::sleep(6_000_000_000);
-    assert_eq!(sim.engine().stats().workers, 0, "idle workers end");
+    assert_eq!(sim.stats().workers, 0, "idle workers end");
 }
 
 #[test]
