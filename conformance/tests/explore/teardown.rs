@@ -99,3 +99,18 @@ fn a_ring_that_ends_as_it_is_taken_over_leaves_nothing() {
     );
     explored(Strategy::Random { seed: 2, runs: 400 }, Faults::default(), taken_over_as_it_ends);
 }
+
+/// A ring whose thread cannot be had is refused, and gone.
+fn no_polling_thread(sim: &Arc<Simulated>) {
+    let params = Params { flags: IORING_SETUP_SQPOLL, ..Params::default() };
+    match Ring::new(sim.as_ref(), 4, params) {
+        Ok(ring) => drop(ring),
+        Err(errno) => assert_eq!(errno, Errno::EAGAIN),
+    }
+}
+
+#[test]
+fn a_ring_without_its_thread_leaves_nothing() {
+    let faults = Faults { no_thread: 2, ..Faults::default() };
+    explored(Strategy::Random { seed: 1, runs: 100 }, faults, no_polling_thread);
+}

@@ -51,6 +51,7 @@ mod pollers;
 mod publication;
 mod register;
 mod request;
+mod returned;
 mod rights;
 mod ring;
 mod ring_fds;

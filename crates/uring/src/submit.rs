@@ -62,6 +62,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) parked: Table<H>,
     /// Readiness of files.
     pub(crate) polled: Polled,
+    /// Requests of a deferring ring that are ready, and the events, for its owner to let go on.
+    pub(crate) gathered: Vec<(crate::parked::Key, u32)>,
     /// Requests at workers.
     pub(crate) at_workers: usize,
     /// Transfers at devices.
@@ -109,6 +111,7 @@ impl<H: Host> Submit<H> {
             after: After::default(),
             parked: Table::new(),
             polled: Polled::default(),
+            gathered: Vec::new(),
             at_workers: 0,
             direct: crate::direct::Direct::new(),
             timers: Timers::default(),
