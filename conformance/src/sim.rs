@@ -7,7 +7,7 @@ use ringfence_abi::Result;
 use ringfence_checked::{Checked, inside as in_engine};
 use ringfence_host::calls;
 use ringfence_sim::{Faults, Service, SimHost};
-use ringfence_uring::{Engine, LOCK_CLASSES};
+use ringfence_uring::{Engine, LOCK_CLASSES, Stats};
 use std::sync::{Arc, LazyLock};
 
 /// Names the seed of the bodies' schedules.
@@ -34,6 +34,18 @@ impl Simulated {
     /// The engine.
     pub fn engine(&self) -> &Engine<Checked<SimHost>> {
         &self.engine
+    }
+
+    /// Releases the rings that were let go of, as an interceptor does it: with handlers deferred.
+    pub fn reap(&self) {
+        let _inside = in_engine();
+        self.engine.reap();
+    }
+
+    /// What the engine has done and holds, likewise.
+    pub fn stats(&self) -> Stats {
+        let _inside = in_engine();
+        self.engine.stats()
     }
 }
 

@@ -6,6 +6,7 @@ mod fuzz;
 mod mutate;
 mod test;
 mod tidy;
+mod tsan;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,11 @@ const CHORES: &[Chore] = &[
         name: "mutate",
         about: "[NAME...] [--list] [--json]: plant faults and see the tests find them",
         run: mutate::run,
+    },
+    Chore {
+        name: "tsan",
+        about: "[FILTER...]: the engine's tests under ThreadSanitizer; needs a nightly toolchain",
+        run: tsan::run,
     },
 ];
 

@@ -4,6 +4,7 @@ use crate::*;
 use ringfence_conformance::sqe::{self, SqeExt};
 use ringfence_conformance::sys::{fd, ms};
 use ringfence_conformance::timespec;
+use ringfence_host::Clock;
 use ringfence_sim::{point, sleep};
 
 /// Looks at the queue, without a call, until `count` completions have come.
@@ -128,4 +129,42 @@ fn waker_left_standing(sim: &Arc<Simulated>) {
 #[test]
 fn a_waker_that_is_for_nobody_leaves_the_attendant_asleep() {
     thoroughly(1, waker_left_standing);
+}
+
+/// A ring has nothing to drive any more, and then something again, just as the attendant gives it
+/// back. One that holds files stays on the list, and the attendant falls asleep; others leave it.
+fn parked_as_it_gives_back(sim: &Arc<Simulated>, holds: bool) {
+    let (reader, writer) = sys::pipe();
+    let mut ring = ring(sim, 8, 0);
+    if holds {
+        assert_eq!(ring.register(RegisterOp::Files, &[fd(&reader)]), Ok(0));
+    }
+    let mut buf = [0; 4];
+    for n in 1..=3 {
+        ring.start(&[sqe::read_stream(fd(&reader), &mut buf).data(n)]);
+        let writer = writes(sim, fd(&writer), b"ab", 100_000);
+        let end = sim.host.now(Clock::Monotonic) + 10_000_000;
+        while ring.ready() == 0 {
+            // Short, so that the next read comes right after the end of this one.
+            sleep(1 + 500 * ringfence_sim::choose(2) as u64);
+            assert!(sim.host.now(Clock::Monotonic) < end, "nobody drives the ring");
+        }
+        assert_eq!(ring.cqe().map(|cqe| (cqe.user_data, cqe.res)), Some((n, 2)));
+        writer.join();
+    }
+}
+
+fn explored_again(body: fn(&Arc<Simulated>)) {
+    explored(Strategy::Pct { seed: 1, runs: 200, depth: 3 }, Faults::default(), body);
+    explored(Strategy::Random { seed: 2, runs: 200 }, Faults::default(), body);
+}
+
+#[test]
+fn what_is_parked_as_the_attendant_falls_asleep_is_driven() {
+    explored_again(|sim| parked_as_it_gives_back(sim, true));
+}
+
+#[test]
+fn what_is_parked_as_the_attendant_strikes_a_ring_is_driven() {
+    explored_again(|sim| parked_as_it_gives_back(sim, false));
 }

@@ -4,6 +4,7 @@ use crate::*;
 use ringfence_conformance::sqe::{self, SqeExt};
 use ringfence_conformance::sys::{fd, ms};
 use ringfence_conformance::timespec;
+use ringfence_host::Clock;
 
 /// A read with a linked timeout, and a write at the very time of it.
 fn timeout_and_target(sim: &Arc<Simulated>) {
@@ -151,4 +152,44 @@ fn timer_gone(sim: &Arc<Simulated>) {
 #[test]
 fn a_timer_that_is_gone_fires_on_nobody() {
     thoroughly(1, timer_gone);
+}
+
+/// Timers come and go by the hundred while one is armed all along.
+fn many_timers(sim: &Arc<Simulated>) {
+    let mut ring = ring(sim, 8, 0);
+    let (soon, far) = (timespec(ms(10_000)), timespec(ms(3_600_000)));
+    ring.start(&[sqe::timeout(&soon, 0, 0).data(1000)]);
+    for n in 1..=150 {
+        ring.start(&[sqe::timeout(&far, 0, 0).data(n), sqe::timeout_remove(n).data(0)]);
+        assert_eq!(reap(&mut ring, 2), [(0, 0), (n, ECANCELED)]);
+    }
+    assert_eq!(reap(&mut ring, 1), [(1000, ETIME)]);
+}
+
+#[test]
+fn a_timer_outlives_hundreds_that_are_removed() {
+    explored(Strategy::Random { seed: 1, runs: 2 }, Faults::default(), many_timers);
+}
+
+/// A target is tried again and waits on: its timeout began when it first waited, and goes on.
+fn retried_target(sim: &Arc<Simulated>) {
+    let (reader, writer) = sys::stream_pair();
+    let mut ring = ring(sim, 8, 0);
+    let (mut buf, time) = ([0; 4], timespec(ms(1000)));
+    let begin = sim.host.now(Clock::Monotonic);
+    ring.start(&[
+        sqe::recv(fd(&reader), &mut buf, libc::MSG_WAITALL).data(1).link(),
+        sqe::link_timeout(&time, 0).data(2),
+    ]);
+    let writer = writes(sim, fd(&writer), b"ab", 900_000_000);
+    let got = reap(&mut ring, 2);
+    let took = sim.host.now(Clock::Monotonic) - begin;
+    assert!(took < 1_500_000_000, "the timeout began anew: {took} ns");
+    assert!(matches!(got[..], [(1, 2 | ECANCELED), (2, ETIME)]), "{got:?}");
+    writer.join();
+}
+
+#[test]
+fn a_linked_timeout_goes_on_when_its_target_is_retried() {
+    thoroughly(1, retried_target);
 }

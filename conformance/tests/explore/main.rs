@@ -50,13 +50,13 @@ fn explored(strategy: Strategy, faults: Faults, body: fn(&Arc<Simulated>)) -> Re
         body(&sim);
         // The attendant may be on its way to a release.
         for _ in 0..100 {
-            sim.engine().reap();
-            if sim.engine().stats().rings == 0 {
+            sim.reap();
+            if sim.stats().rings == 0 {
                 break;
             }
             ringfence_sim::sleep(1_000_000);
         }
-        let stats = sim.engine().stats();
+        let stats = sim.stats();
         assert_eq!(stats.rings, 0, "rings are left: {stats:?}");
     });
     report.assert_clean();

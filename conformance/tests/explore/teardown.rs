@@ -27,7 +27,7 @@ fn busy_ring(sim: &Arc<Simulated>) {
         drop(ring);
         writer
     };
-    sim.engine().reap();
+    sim.reap();
     writer.join();
     // The buffers are a worker's until it is done, as they would be the kernel's.
     ringfence_sim::sleep(1_000_000_000);
@@ -51,7 +51,7 @@ fn waiter_in_it(sim: &Arc<Simulated>) {
         assert!(got == Ok(0) || refused.contains(&got), "{got:?}");
     });
     drop(ring);
-    sim.engine().reap();
+    sim.reap();
     waiter.join();
 }
 
@@ -77,6 +77,27 @@ fn two_at_once(sim: &Arc<Simulated>) {
 #[test]
 fn rings_come_and_go_in_two_threads() {
     thoroughly(1, two_at_once);
+}
+
+/// A ring whose timer nobody waits for ends as the attendant takes it over, for which that makes an epoll
+/// set.
+fn taken_over_as_it_ends(sim: &Arc<Simulated>) {
+    let far = timespec(ms(3_600_000));
+    let mut ring = ring(sim, 8, 0);
+    ring.start(&[sqe::timeout(&far, 0, 0).data(1)]);
+    ringfence_sim::sleep(30_000 + 5_000 * ringfence_sim::choose(8) as u64);
+    drop(ring);
+    sim.reap();
+}
+
+#[test]
+fn a_ring_that_ends_as_it_is_taken_over_leaves_nothing() {
+    explored(
+        Strategy::Pct { seed: 1, runs: 200, depth: 3 },
+        Faults::default(),
+        taken_over_as_it_ends,
+    );
+    explored(Strategy::Random { seed: 2, runs: 400 }, Faults::default(), taken_over_as_it_ends);
 }
 
 /// A ring whose thread cannot be had is refused, and gone.

@@ -3,6 +3,7 @@
 use crate::*;
 use ringfence_conformance::sqe::{self, SqeExt};
 use ringfence_conformance::sys::fd;
+use ringfence_host::Clock;
 
 /// An idle worker ends after five seconds: a job that comes at that very time is done all the same.
 fn job_as_the_worker_ends(sim: &Arc<Simulated>) {
@@ -14,14 +15,34 @@ fn job_as_the_worker_ends(sim: &Arc<Simulated>) {
         assert_eq!(reap(&mut ring, 1), [(n, 4)]);
         ringfence_sim::sleep(5_000_000_000 - 20_000 + 10_000 * ringfence_sim::choose(6) as u64);
     }
-    assert!(sim.engine().stats().workers <= 1);
+    assert!(sim.stats().workers <= 1);
     ringfence_sim::sleep(6_000_000_000);
-    assert_eq!(sim.engine().stats().workers, 0, "idle workers end");
+    assert_eq!(sim.stats().workers, 0, "idle workers end");
 }
 
 #[test]
 fn a_job_that_meets_a_worker_at_its_end_is_done() {
     thoroughly(2, job_as_the_worker_ends);
+}
+
+/// A job that comes while a worker falls asleep is done at once, not when the worker's idle time is
+/// over.
+fn job_as_the_worker_falls_asleep(sim: &Arc<Simulated>) {
+    let file = sys::file_with(b"1234");
+    let mut ring = ring(sim, 8, 0);
+    let mut buf = [0; 4];
+    let begin = sim.host.now(Clock::Monotonic);
+    for n in 1..=3 {
+        ring.start(&[sqe::read(fd(&file), &mut buf, 0).data(n).with(IOSQE_ASYNC)]);
+        assert_eq!(reap(&mut ring, 1), [(n, 4)]);
+    }
+    let took = sim.host.now(Clock::Monotonic) - begin;
+    assert!(took < 4_000_000_000, "a job waited for {took} ns");
+}
+
+#[test]
+fn a_job_that_meets_a_worker_falling_asleep_is_done_at_once() {
+    thoroughly(2, job_as_the_worker_falls_asleep);
 }
 
 /// More jobs than workers may be.
@@ -59,4 +80,27 @@ fn no_thread(sim: &Arc<Simulated>) {
 fn jobs_are_done_without_threads() {
     let faults = Faults { no_thread: 2, ..Faults::default() };
     explored(Strategy::Random { seed: 1, runs: 400 }, faults, no_thread);
+}
+
+/// A ring whose submission thread cannot be had is refused, and nothing of it is left.
+fn no_submission_thread(sim: &Arc<Simulated>) {
+    let params = Params { flags: IORING_SETUP_SQPOLL, sq_thread_idle: 1, ..Params::default() };
+    match Ring::new(&**sim, 4, params) {
+        Ok(ring) => drop(ring),
+        Err(errno) => assert_eq!(errno, Errno::EAGAIN),
+    }
+}
+
+/// A ring in memory that the program does not have.
+fn no_memory_of_the_program(sim: &Arc<Simulated>) {
+    let params = Params { flags: IORING_SETUP_NO_MMAP, ..Params::default() };
+    assert_eq!(Ring::new(&**sim, 4, params).err(), Some(Errno::EFAULT));
+}
+
+#[test]
+fn a_refused_ring_leaves_nothing() {
+    let random = Strategy::Random { seed: 1, runs: 2 };
+    explored(random, Faults::default(), no_memory_of_the_program);
+    let faults = Faults { no_thread: 2, ..Faults::default() };
+    explored(Strategy::Random { seed: 1, runs: 40 }, faults, no_submission_thread);
 }

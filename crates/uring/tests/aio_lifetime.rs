@@ -269,6 +269,21 @@ fn use_contexts<R: Rule>(world: &World<Os, R>, load: &Load, seed: u64, calls: u3
     }
 }
 
+/// Requests that are refused keep no place: there is room for one that is not, however many came.
+#[test]
+fn refused_requests_keep_no_place() {
+    let world = World::<Os, OnlyLive>::new(Os);
+    let (id, mut recent) = (world.setup(), Recent::default());
+    let refused = Iocb { fd: -1, ..*world.request };
+    let list = [std::ptr::from_ref(&refused) as u64];
+    for _ in 0..1000 {
+        let result = world.aio().submit(id, 1, list.as_ptr() as u64, &mut recent);
+        assert_eq!(result, Err(Errno::EBADF));
+    }
+    assert_eq!(world.submit(id, &mut recent), Ok(1));
+    assert_eq!(world.aio().destroy(id), Ok(()));
+}
+
 /// Two threads take events of one context while a third makes them: each event is taken once.
 #[test]
 fn no_event_is_taken_twice() {

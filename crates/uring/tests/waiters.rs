@@ -1,10 +1,13 @@
-//! A ring that ends under a thread that sleeps in it, on the operating system: the thread leaves, and
-//! the ring's descriptors are closed once it has.
+//! Threads that sleep in a ring, on the operating system, which wakes one of them where a simulation
+//! might wake all: they leave a ring that ends, whose descriptors are closed once they have, and one
+//! that has its completion tells the other.
 
 use ringfence_abi::*;
 use ringfence_host::{Host, Os, calls};
 use ringfence_uring::Engine;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// How long the sleeper waits at most; it is to leave because its ring ends, not because of this.
 const LONG: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
@@ -24,8 +27,12 @@ fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("/proc").count()
 }
 
+/// Descriptors are the process's: one test at a time counts or makes them.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn a_sleeper_leaves_a_ring_that_ends() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let engine = Engine::new(Os);
     // What an engine opens once for all.
     let first = ring(&engine);
@@ -56,4 +63,40 @@ fn a_sleeper_leaves_a_ring_that_ends() {
     assert_eq!((engine.stats().rings, descriptors()), (1, before));
     engine.before_close(first as u32, first as u32);
     calls::close(&Os, first).expect("close");
+}
+
+/// A thread that waits for one completion without a limit; what came of it.
+fn waits(engine: &Arc<Engine<Os>>, fd: i32) -> Receiver<Result<u32>> {
+    let (engine, (number, numbered), (tell, told)) = (Arc::clone(engine), channel(), channel());
+    std::thread::spawn(move || {
+        number.send(Os.thread_id()).expect("a listener");
+        // Whoever listened may have given up.
+        let _ = tell.send(engine.enter(fd, 0, 1, IORING_ENTER_GETEVENTS, 0, 0));
+    });
+    let thread = numbered.recv().expect("its number");
+    while !sleeps(thread) {
+        std::thread::yield_now();
+    }
+    told
+}
+
+/// One completion is what both of two threads wait for; the one that is woken has to tell the other.
+#[test]
+fn both_leave_with_one_completion() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let engine = Arc::new(Engine::new(Os));
+    for _ in 0..50 {
+        let fd = ring(&engine);
+        let waiters = [waits(&engine, fd), waits(&engine, fd)];
+        let message = Sqe { opcode: Op::MsgRing as u8, fd, off: 7, ..Sqe::default() };
+        let at = std::ptr::from_ref(&message) as u64;
+        assert_eq!(engine.register(-1, RegisterOp::SendMsgRing as u32, at, 1), Ok(0));
+        for waiter in waiters {
+            let result = waiter.recv_timeout(Duration::from_secs(30)).expect("it sleeps for good");
+            assert_eq!(result, Ok(0));
+        }
+        engine.before_close(fd as u32, fd as u32);
+        calls::close(&Os, fd).expect("close");
+        engine.reap();
+    }
 }
