@@ -45,15 +45,15 @@ pub enum Sign {
     UnknownName,
 }
 
-/// What each sign weighs. The four at 2.0 are those that a fit to one half of the fixes in a real
-/// history puts far above the others, with nearly the same weight; the other half judges them
+/// What each sign weighs. The three at 2.0 and the one below are those that a fit to one half of the
+/// fixes in a real history puts far above the others; the other half judges them
 /// (`docs/BACKPORT.md` has the command and the curve). Single ones of the rest prove nothing and
-/// add up.
+/// add up; "same bug" needs one more beside it.
 const WEIGHTS: &[(Sign, f64)] = &[
     (Sign::MissingName, 2.0),
     (Sign::MissingFile, 2.0),
     (Sign::FreshRepair, 2.0),
-    (Sign::SameBug, 2.0),
+    (Sign::SameBug, 1.75),
     (Sign::Generated, 1.0),
     (Sign::OtherPlace, 1.0),
     (Sign::FollowUp, 0.25),

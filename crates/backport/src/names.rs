@@ -1,5 +1,6 @@
 //! The names in a text: identifiers, included files, and the functions that lines stand in.
 
+use crate::diff::{Hunk, Side};
 use std::collections::BTreeSet;
 
 /// Words that are no names in most languages that fixes are written in.
@@ -169,6 +170,36 @@ const KINDRED: &[&[&str]] = &[
     &["java", "kt", "scala", "groovy"],
 ];
 
+/// The lines that a hunk adds, without what stands inside of a comment of several lines, which only
+/// its neighbours tell from code.
+#[must_use]
+pub fn added_code<'a>(path: &str, hunk: &'a Hunk) -> Vec<&'a str> {
+    let ending = path.rsplit('.').next().unwrap_or_default();
+    if !KINDRED.iter().any(|family| family.contains(&ending)) {
+        return hunk.only(Side::Added).collect();
+    }
+    // The hunk begins inside of a comment if one ends before any begins.
+    let ends_first = |line: &str| {
+        let (open, close) = (line.find("/*"), line.find("*/"));
+        close.is_some_and(|close| open.is_none_or(|open| close < open))
+    };
+    let marked = |line: &&str| line.contains("/*") || line.contains("*/");
+    let mut inside = hunk.post_image().find(marked).is_some_and(ends_first);
+    let mut found = Vec::new();
+    for line in hunk.lines.iter().filter(|line| line.side != Side::Removed) {
+        let mut text = line.text.as_str();
+        if inside {
+            let Some((_, rest)) = text.split_once("*/") else { continue };
+            text = rest;
+        }
+        inside = text.rfind("/*") > text.rfind("*/");
+        if line.side == Side::Added {
+            found.push(text);
+        }
+    }
+    found
+}
+
 /// Patterns of the files that can call what the code of these paths defines; empty where any file
 /// can, as when a path has no ending.
 #[must_use]
@@ -250,5 +281,22 @@ mod tests {
         assert!(kinds(&["a/b.c", "NEWS"]).contains(&"*.h".to_owned()));
         assert_eq!(kinds(&["a/b.py"]), ["*.py"]);
         assert!(kinds(&["a/b.c", "configure"]).is_empty() && kinds(&["NEWS"]).is_empty());
+    }
+
+    #[test]
+    fn words_of_a_comment_are_no_names() {
+        let hunk = |body: &str| {
+            let old = body.lines().filter(|line| !line.starts_with('+')).count();
+            let new = body.lines().filter(|line| !line.starts_with('-')).count();
+            let text =
+                format!("diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1,{old} +1,{new} @@\n{body}");
+            crate::diff::Patch::read(&text).files.remove(0).hunks.remove(0)
+        };
+        let all = hunk("+  /* Ensure that it\n+     tops out below.  */ act (x);\n+  more (y);\n");
+        assert_eq!(added_code("a.c", &all), ["  /* Ensure that it", " act (x);", "  more (y);"]);
+        let begun = hunk("   bytes plus whatever\n+  leaving space.  */\n+  call (z);\n");
+        assert_eq!(added_code("a.h", &begun), ["", "  call (z);"]);
+        let shell = hunk("+for f in /tmp/*\n+do echo; done\n");
+        assert_eq!(added_code("a.sh", &shell).len(), 2);
     }
 }

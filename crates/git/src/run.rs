@@ -150,7 +150,7 @@ impl Repo {
         let mut child = self
             .command()
             .args(&args)
-            .stdin(Stdio::piped())
+            .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -159,7 +159,7 @@ impl Repo {
         let output = std::thread::scope(|scope| {
             // Git may answer before it has read everything, so both ends must move at once. A
             // closed pipe only says that git needed no more.
-            scope.spawn(move || stdin.map(|mut pipe| pipe.write_all(input)));
+            stdin.map(|mut pipe| scope.spawn(move || pipe.write_all(input)));
             child.wait_with_output()
         });
         let output = output.map_err(start)?;

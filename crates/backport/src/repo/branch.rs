@@ -446,7 +446,9 @@ pub fn needs(record: &mut Record, fix: &Examined) -> Result<Vec<(String, Vec<Str
         .filter(|file| !is_beside_the_code(&file.new_path) && file.change != Change::Add);
     let (mut added, mut removed) = (Vec::new(), Vec::new());
     for (file, hunk) in code.flat_map(|file| file.hunks.iter().map(move |hunk| (file, hunk))) {
-        added.extend(hunk.only(Side::Added).map(|line| names::naming_part(&file.new_path, line)));
+        let path = &file.new_path;
+        let lines = names::added_code(path, hunk).into_iter();
+        added.extend(lines.map(|line| names::naming_part(path, line)));
         removed.extend(hunk.pre_image());
     }
     let wanted = needed(added.into_iter(), removed.into_iter());

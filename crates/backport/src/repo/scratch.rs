@@ -5,7 +5,7 @@
 //! trees) goes here and ends with the run. The user's repository is only read.
 
 use ringfence_git::{Error, Repo};
-use std::io::ErrorKind::NotFound;
+use std::io::{ErrorKind::NotFound, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -15,6 +15,23 @@ use tempfile::TempDir;
 
 /// Part of every scratch directory's name, before the id of the process that owns it.
 const PREFIX: &str = "ringfence-backport-";
+
+/// Nothing in the scratch repository has to survive a power cut, nor an index of it a bad disk, and
+/// a build cannot wake the housekeeping. The rest is git's own default, said aloud: an answer may
+/// not depend on a setting of the user.
+const CONFIG: &str = "\
+[core]
+\tfsync = none
+[index]
+\tskipHash = true
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[merge]
+\trenameLimit = 7000
+\tconflictStyle = merge
+";
 
 /// The scratch directories of this process, for [`abandon`].
 static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
@@ -103,15 +120,8 @@ impl Scratch {
         std::fs::write(path.join("objects/info/alternates"), objects)?;
         std::fs::write(path.join("packed-refs"), refs(user)?)?;
         let repo = Repo::open(&path)?;
-        // Nothing here has to survive a power cut, and a build cannot wake the housekeeping.
-        for (key, value) in
-            [("core.fsync", "none"), ("gc.auto", "0"), ("maintenance.auto", "false")]
-        {
-            repo.run(["config", key, value])?;
-        }
-        // Git's own default, said aloud: an answer may not depend on a setting of the user.
-        repo.run(["config", "merge.renameLimit", "7000"])?;
-        repo.run(["config", "merge.conflictStyle", "merge"])?;
+        let mut file = std::fs::OpenOptions::new().append(true).open(path.join("config"))?;
+        file.write_all(CONFIG.as_bytes())?;
         Ok(Scratch { dir, repo })
     }
 
