@@ -2,6 +2,7 @@
 
 use crate::cq::Entry;
 use crate::drain::Drain;
+use crate::here::Read;
 use crate::opdef::{OpDef, Table as Ops};
 use crate::ops::zero_copy::is_notified;
 use crate::parked::Table;
@@ -55,7 +56,7 @@ pub(crate) struct Submit<H: Host> {
     /// Calls for the submitting thread itself to make once the lock is released, and their classes.
     pub(crate) here: Vec<(usize, Arc<Job<H>>)>,
     /// Reads from memory for it to make likewise; the numbers are for their results.
-    pub(crate) reads: Vec<(Req<H>, i32)>,
+    pub(crate) reads: Vec<(Read<H>, i32)>,
     /// Such reads under way.
     pub(crate) reading: usize,
     /// They may be made so: many come in this submission, and experience is good.
@@ -308,6 +309,9 @@ impl<H: Host> Ring<H> {
             && !sub.drain.is_active()
             && !sub.drain.is_pending()
             && !sub.registered.restricted;
+        if sub.reads_plainly && alone && self.read_later(sub, sqe) {
+            return Ok(());
+        }
         match Ops::<H>::get(sqe.opcode) {
             Some(def) if alone => self.submit_alone(sub, sqe, def),
             _ => self.submit_any(sub, sqe),
@@ -332,7 +336,7 @@ impl<H: Host> Ring<H> {
             Outcome::Done(res) if req.buffer.is_none() && !is_notified(&req) => {
                 self.complete_alone(sub, req, res)
             }
-            Outcome::Resident => sub.reads.push((req, 0)),
+            Outcome::Resident => sub.reads.push((Read::Request(req), 0)),
             outcome => self.conclude(sub, req, outcome),
         }
         Ok(())
