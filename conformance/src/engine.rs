@@ -65,7 +65,14 @@ impl Target for InProcess {
         let inside = inside();
         ENGINE.before_close(fd as u32, fd as u32);
         drop(inside);
-        Native.close(fd)
+        Native.close(fd)?;
+        self.after_call();
+        Ok(())
+    }
+
+    fn after_call(&self) {
+        let _inside = inside();
+        ENGINE.after_call();
     }
 
     fn dup(&self, fd: i32) -> Result<i32> {

@@ -74,7 +74,14 @@ impl Target for Simulated {
         let inside = in_engine();
         self.engine.before_close(fd as u32, fd as u32);
         drop(inside);
-        calls::close(&self.host, fd)
+        calls::close(&self.host, fd)?;
+        self.after_call();
+        Ok(())
+    }
+
+    fn after_call(&self) {
+        let _inside = in_engine();
+        self.engine.after_call();
     }
 
     fn dup(&self, fd: i32) -> Result<i32> {
@@ -156,6 +163,10 @@ impl Target for Sim {
 
     fn close(&self, fd: i32) -> Result<()> {
         inside(|target| target.close(fd))
+    }
+
+    fn after_call(&self) {
+        inside(Simulated::after_call);
     }
 
     fn dup(&self, fd: i32) -> Result<i32> {

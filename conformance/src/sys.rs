@@ -114,6 +114,24 @@ pub fn file_with(content: &[u8]) -> File {
     file
 }
 
+/// Block `index`, 4 KiB, of a [`cold_file`] of this seed.
+pub fn cold_block(seed: u8, index: usize) -> [u8; 4096] {
+    [seed.wrapping_add(index as u8); 4096]
+}
+
+/// An unnamed file of so many blocks, none of them in memory, as far as that can be had, and none
+/// to be read ahead.
+pub fn cold_file(seed: u8, blocks: usize) -> File {
+    let content: Vec<u8> = (0..blocks).flat_map(|index| cold_block(seed, index)).collect();
+    let file = file_with(&content);
+    file.sync_all().expect("sync");
+    for advice in [libc::POSIX_FADV_DONTNEED, libc::POSIX_FADV_RANDOM] {
+        // SAFETY: advice on a descriptor touches no memory of ours.
+        unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, advice) };
+    }
+    file
+}
+
 /// An unnamed file of the memory file system.
 pub fn memory_file() -> File {
     // SAFETY: the name is a C string for the call.

@@ -54,6 +54,10 @@ pub trait Target: Sync {
     /// `close` of any descriptor, a ring's or one with requests pending.
     fn close(&self, fd: i32) -> Result<()>;
 
+    /// To be called by the thread that has made a call of its own, such as a write, where that is to
+    /// have completed what the thread waits for; interception sees to it by itself.
+    fn after_call(&self) {}
+
     /// `dup` of any descriptor.
     fn dup(&self, fd: i32) -> Result<i32>;
 

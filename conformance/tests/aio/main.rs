@@ -1,6 +1,7 @@
 //! The bodies of Linux AIO, one file per matter, each run on the kernel's AIO and on ours.
 //! `cargo test -p ringfence-conformance --test aio` runs them all.
 
+mod cold;
 mod events;
 mod lifetime;
 mod poll;

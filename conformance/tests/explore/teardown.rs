@@ -78,3 +78,18 @@ fn two_at_once(sim: &Arc<Simulated>) {
 fn rings_come_and_go_in_two_threads() {
     thoroughly(1, two_at_once);
 }
+
+/// A ring whose thread cannot be had is refused, and gone.
+fn no_polling_thread(sim: &Arc<Simulated>) {
+    let params = Params { flags: IORING_SETUP_SQPOLL, ..Params::default() };
+    match Ring::new(sim.as_ref(), 4, params) {
+        Ok(ring) => drop(ring),
+        Err(errno) => assert_eq!(errno, Errno::EAGAIN),
+    }
+}
+
+#[test]
+fn a_ring_without_its_thread_leaves_nothing() {
+    let faults = Faults { no_thread: 2, ..Faults::default() };
+    explored(Strategy::Random { seed: 1, runs: 100 }, faults, no_polling_thread);
+}

@@ -83,6 +83,28 @@ ring_test!(number_is_reused, |t| {
     assert_eq!(&buf, b"good");
 });
 
+// The same for reads of what is not in memory. With `IOSQE_ASYNC` the kernel looks the file up on its
+// worker, so that there the number may be closed, or another's, by then.
+ring_test!(number_is_reused_while_reading, |t| {
+    const BLOCKS: usize = 64;
+    let mut ring = t.ring(BLOCKS as u32)?;
+    for seed in 1..9 {
+        let number = sys::release(sys::cold_file(seed, BLOCKS));
+        let mut bufs = [[0; 4096]; BLOCKS];
+        let reads: Vec<Sqe> =
+            (0..).zip(&mut bufs).map(|(n, buf)| sqe::read(number, buf, n * 4096).data(n)).collect();
+        ring.start(&reads);
+        t.close(number).expect("close");
+        let other = sys::file_with(&[0xee; 4096 * BLOCKS]);
+        assert_eq!(fd(&other), number, "the number is used again");
+        let results: Vec<i32> = ring.wait_n(BLOCKS).iter().map(|cqe| cqe.res).collect();
+        assert_eq!(results, [4096; BLOCKS], "seed {seed}");
+        for (index, buf) in bufs.iter().enumerate() {
+            assert!(*buf == sys::cold_block(seed, index), "block {index} holds {}", buf[0]);
+        }
+    }
+});
+
 // The mapping keeps the ring alive when its last descriptor is closed: requests still complete.
 ring_test!(mapping_keeps_the_ring, |t| {
     let mut ring = t.ring(8)?;

@@ -269,6 +269,38 @@ ring_test!(reader_and_writer_of_one_socket, |t| {
     assert_eq!(pairs(&ring.wait_n(1)), [(1, i32::from(POLLIN))]);
 });
 
+// The close of the other end has completed the poll by the time it returns.
+ring_test!(told_by_a_close, |t| {
+    let mut ring = t.ring(8)?;
+    let (reader, writer) = sys::pipe();
+    ring.start(&[sqe::poll_add(fd(&reader), POLLIN).data(1)]);
+    t.close(sys::release(writer)).expect("close");
+    assert_eq!(pairs(&ring.cqes()), [(1, i32::from(POLLHUP))]);
+});
+
+// A multishot poll keeps its file too, and does not tell once more what it has told.
+ring_test!(closing_under_a_multishot, |t| {
+    let mut ring = t.ring(8)?;
+    let eventfd = sys::eventfd();
+    let other = t.dup(fd(&eventfd)).expect("dup");
+    ring.start(&[sqe::poll_multishot(fd(&eventfd), POLLIN).data(1)]);
+    let told = Cqe { user_data: 1, res: i32::from(POLLIN), flags: IORING_CQE_F_MORE };
+    sys::eventfd_add(&eventfd, 1);
+    assert_eq!(ring.wait_n(1), [told]);
+    let number = sys::release(eventfd);
+    t.close(number).expect("close");
+    assert_eq!(ring.settle(ms(10)), []);
+    let other = std::fs::File::from(sys::adopt(other));
+    sys::eventfd_add(&other, 1);
+    assert_eq!(ring.wait_n(1), [told]);
+    // The number names the same file again, for a poll of its own.
+    assert_eq!(t.dup(fd(&other)), Ok(number));
+    ring.start(&[sqe::poll_multishot(number, POLLIN).data(2)]);
+    assert!(pairs(&ring.settle(ms(10))).contains(&(2, i32::from(POLLIN))));
+    sys::eventfd_add(&other, 1);
+    assert_eq!(by_data(&ring.wait_n(2)), [(1, i32::from(POLLIN)), (2, i32::from(POLLIN))]);
+});
+
 // The file may be closed while it is polled: the request keeps it open.
 ring_test!(closing_the_descriptor, |t| {
     let mut ring = t.ring(8)?;

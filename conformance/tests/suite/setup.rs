@@ -320,6 +320,22 @@ ring_test!(registered_only_needs_own_memory, |t| {
     assert_eq!(probe(t, 4, with_flags(flags)), Err(Errno::EINVAL));
 });
 
+// A ring that finds no free index to be known by is refused, and leaves no descriptor.
+ring_test!(registered_only_without_room, |t| {
+    let ring = t.ring(1)?;
+    let any = FilesUpdate { offset: u32::MAX, fds: ring.fd as u64, ..FilesUpdate::default() };
+    // The index that was found is written over the row.
+    let taken = (0..17).take_while(|_| ring.register(RegisterOp::RingFds, &[any]) == Ok(1)).count();
+    assert_eq!(taken, 16);
+    let before = sys::open_fds().len();
+    let memory = Mapping::anonymous(8192);
+    let mut params = with_flags(IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY);
+    params.cq_off.user_addr = memory.at(0);
+    params.sq_off.user_addr = memory.at(4096);
+    assert_eq!(probe(t, 4, params), Err(Errno::EBUSY));
+    assert_eq!(sys::open_fds().len(), before);
+});
+
 // A read from the ring's descriptor fails with -EINVAL.
 ring_test!(descriptor_cannot_be_read, |t| {
     let ring = t.ring(4)?;

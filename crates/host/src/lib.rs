@@ -27,6 +27,7 @@ pub mod shm;
 pub mod signal;
 pub mod sync;
 pub mod watch;
+pub mod words;
 
 pub use os::Os;
 use ringfence_abi::Result;

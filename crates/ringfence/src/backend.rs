@@ -176,6 +176,13 @@ pub(crate) fn before_close(first: u32, last: u32) {
     }
 }
 
+/// To be called after descriptors were closed: who waits for their other ends goes on.
+pub(crate) fn after_close() {
+    if let Some(engine) = engine() {
+        engine.after_call();
+    }
+}
+
 /// To be called when `new` has become another name of `old`.
 pub(crate) fn after_dup(old: i32, new: i32) {
     if let Some(engine) = engine() {

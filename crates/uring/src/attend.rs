@@ -8,7 +8,7 @@
 use crate::locks;
 use crate::ring::Ring;
 use crate::wait::Role;
-use ringfence_abi::{IORING_SETUP_TASKRUN_FLAG, Result};
+use ringfence_abi::Result;
 use ringfence_host::sync::{Arc, AtomicBool, AtomicI32, Mutex, Ordering, mutex};
 use ringfence_host::{Clock, Event, Host, calls};
 
@@ -232,8 +232,8 @@ impl<H: Host> Attendant<H> {
 
     /// Whether a ring needs more than its release to be noticed.
     fn needs_driving(ring: &Ring<H>) -> bool {
-        let told = ring.announces.load(Ordering::Acquire) || ring.has(IORING_SETUP_TASKRUN_FLAG);
-        ring.pending.load(Ordering::Acquire) > 0 && (told || !ring.is_deferred())
+        ring.pending.load(Ordering::Acquire) > 0
+            && (!ring.is_deferred() || ring.tells_of_task_work())
     }
 
     /// Looks at one ring: drives it if it is ours, takes it over if nobody visits.
@@ -307,9 +307,7 @@ impl<H: Host> Attendant<H> {
 
     /// A deferring ring's owner alone may post; it is told once, and then left alone.
     fn tell_owner(&self, ring: &Arc<Ring<H>>, now: u64) -> Option<u64> {
-        let epfd = ring.epfd.load(Ordering::Acquire);
-        let ready = epfd >= 0
-            && calls::poll_now(&self.host, epfd, libc::POLLIN as u32).is_ok_and(|ready| ready != 0);
+        let ready = ring.gather();
         let deadline = ring.deadline.load(Ordering::Acquire);
         if ready || deadline <= now {
             ring.announce_task_work();

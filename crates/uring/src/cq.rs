@@ -9,8 +9,8 @@ use ringfence_abi::{
     Cqe, IORING_CQ_EVENTFD_DISABLED, IORING_CQE_F_32, IORING_CQE_F_SKIP, IORING_SQ_CQ_OVERFLOW,
     layout,
 };
-use ringfence_host::shm::Shm;
-use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, Ordering};
+use ringfence_host::sync::{Arc, AtomicU32, Ordering};
+use ringfence_host::words::{Word, Words};
 use std::collections::VecDeque;
 
 /// A completion on its way to the program.
@@ -54,17 +54,18 @@ impl Wake {
 
 /// What can be known of the queue without its lock: written under it, at each publication.
 #[derive(Debug, Default)]
-pub(crate) struct View {
-    tail: AtomicU32,
-    overflowed: AtomicBool,
-    timeouts: AtomicU32,
+pub(crate) struct View<W: Word = AtomicU32> {
+    tail: W,
+    /// Not 0 while completions wait outside the ring.
+    overflowed: W,
+    timeouts: W,
 }
 
-impl View {
+impl<W: Word> View<W> {
     /// Entries in the ring and the count of fired timeouts, unless completions wait outside the
     /// ring, which must be moved into it first.
-    pub(crate) fn look(&self, shm: &Shm, ring: &Layout) -> Option<(u32, u32)> {
-        if self.overflowed.load(Ordering::Acquire) || crate::inherit::is_shared(shm, ring) {
+    pub(crate) fn look(&self, shm: &impl Words, ring: &Layout) -> Option<(u32, u32)> {
+        if self.overflowed.load(Ordering::Acquire) != 0 || crate::inherit::is_shared(shm, ring) {
             return None;
         }
         let head = shm.load(layout::CQ_HEAD, Ordering::Acquire);
@@ -75,8 +76,8 @@ impl View {
 
 /// The completion queue of a ring.
 #[derive(Debug)]
-pub(crate) struct Cq {
-    view: Arc<View>,
+pub(crate) struct Cq<W: Word = AtomicU32> {
+    view: Arc<View<W>>,
     tail: u32,
     overflow: VecDeque<Entry>,
     waiters: Vec<Waiter>,
@@ -89,8 +90,8 @@ pub(crate) struct Cq {
     pub(crate) closed: bool,
 }
 
-impl Cq {
-    pub(crate) fn new(view: Arc<View>) -> Cq {
+impl<W: Word> Cq<W> {
+    pub(crate) fn new(view: Arc<View<W>>) -> Cq<W> {
         Cq {
             view,
             tail: 0,
@@ -116,12 +117,12 @@ impl Cq {
 
     /// Entries in the ring that the program has not taken. The program's head is believed only
     /// as far as it makes sense.
-    pub(crate) fn ready(&self, shm: &Shm, ring: &Layout) -> u32 {
+    pub(crate) fn ready(&self, shm: &impl Words, ring: &Layout) -> u32 {
         ring.used(shm.load(layout::CQ_HEAD, Ordering::Acquire), self.tail)
     }
 
     /// Whether `slots` more entries fit.
-    fn has_room(&self, shm: &Shm, ring: &Layout, slots: u32) -> bool {
+    fn has_room(&self, shm: &impl Words, ring: &Layout, slots: u32) -> bool {
         ring.cq_entries() - self.ready(shm, ring) >= slots
     }
 
@@ -131,7 +132,7 @@ impl Cq {
     }
 
     /// Posts entries, in order; what does not fit is kept.
-    pub(crate) fn post(&mut self, shm: &Shm, ring: &Layout, entries: &[Entry]) -> Wake {
+    pub(crate) fn post(&mut self, shm: &impl Words, ring: &Layout, entries: &[Entry]) -> Wake {
         if entries.is_empty() {
             return Wake::default();
         }
@@ -154,7 +155,12 @@ impl Cq {
     }
 
     /// Posts an entry only if it fits in the ring; false if it does not.
-    pub(crate) fn try_post(&mut self, shm: &Shm, ring: &Layout, entry: &Entry) -> Option<Wake> {
+    pub(crate) fn try_post(
+        &mut self,
+        shm: &impl Words,
+        ring: &Layout,
+        entry: &Entry,
+    ) -> Option<Wake> {
         self.catch_up(shm, ring);
         if !self.overflow.is_empty() || !self.write(shm, ring, entry) {
             return None;
@@ -163,19 +169,25 @@ impl Cq {
         Some(self.publish(shm, ring))
     }
 
-    fn publish(&mut self, shm: &Shm, ring: &Layout) -> Wake {
-        self.view.tail.store(self.tail, Ordering::Release);
-        self.view.overflowed.store(!self.overflow.is_empty(), Ordering::Release);
-        self.view.timeouts.store(self.timeouts, Ordering::Release);
+    fn publish(&mut self, shm: &impl Words, ring: &Layout) -> Wake {
         // Pairs with the program's acquire load of the tail: entries before it are written.
         shm.store(layout::CQ_TAIL, self.tail, Ordering::Release);
+        // After it: a wait that sees these returns to a program that must see the tail.
+        self.view.overflowed.store(u32::from(!self.overflow.is_empty()), Ordering::Release);
+        self.view.tail.store(self.tail, Ordering::Release);
+        self.view.timeouts.store(self.timeouts, Ordering::Release);
         let disabled = ring.io_events == 0
             && shm.load(layout::CQ_FLAGS, Ordering::Relaxed) & IORING_CQ_EVENTFD_DISABLED != 0;
         Wake { waiters: self.any_satisfied(shm, ring), posted: true, eventfd: !disabled }
     }
 
     /// Writes as many 16-byte entries as fit; those that do not are returned.
-    fn write_plain<'a>(&mut self, shm: &Shm, ring: &Layout, entries: &'a [Entry]) -> &'a [Entry] {
+    fn write_plain<'a>(
+        &mut self,
+        shm: &impl Words,
+        ring: &Layout,
+        entries: &'a [Entry],
+    ) -> &'a [Entry] {
         let room = ring.cq_entries() - self.ready(shm, ring);
         let (fit, rest) = entries.split_at(entries.len().min(room as usize));
         let mask = ring.cq_entries() - 1;
@@ -187,7 +199,7 @@ impl Cq {
         rest
     }
 
-    fn write(&mut self, shm: &Shm, ring: &Layout, entry: &Entry) -> bool {
+    fn write(&mut self, shm: &impl Words, ring: &Layout, entry: &Entry) -> bool {
         if ring.io_events > 0 {
             return self.write_event(shm, ring, entry);
         }
@@ -219,7 +231,7 @@ impl Cq {
 
     /// Writes an `io_event`. There is room but for a program that damages its own head: requests
     /// are accepted for free places only.
-    fn write_event(&mut self, shm: &Shm, ring: &Layout, entry: &Entry) -> bool {
+    fn write_event(&mut self, shm: &impl Words, ring: &Layout, entry: &Entry) -> bool {
         if !self.has_room(shm, ring, 1) {
             return false;
         }
@@ -229,7 +241,7 @@ impl Cq {
     }
 
     /// Moves kept completions into the ring as far as they fit.
-    pub(crate) fn flush_overflow(&mut self, shm: &Shm, ring: &Layout) -> Wake {
+    pub(crate) fn flush_overflow(&mut self, shm: &impl Words, ring: &Layout) -> Wake {
         self.catch_up(shm, ring);
         if self.overflow.is_empty() {
             return Wake::default();
@@ -261,18 +273,24 @@ impl Cq {
     }
 
     /// Ends a wait; true if another waiter has what it waits for and must be told.
-    pub(crate) fn end_wait(&mut self, id: u64, shm: &Shm, ring: &Layout) -> bool {
+    pub(crate) fn end_wait(&mut self, id: u64, shm: &impl Words, ring: &Layout) -> bool {
         self.waiters.retain(|waiter| waiter.id != id);
         self.any_satisfied(shm, ring)
     }
 
     /// Whether a wait for `want`, begun when `timeouts` had fired, is over.
-    pub(crate) fn satisfies(&self, want: u32, timeouts: u32, shm: &Shm, ring: &Layout) -> bool {
+    pub(crate) fn satisfies(
+        &self,
+        want: u32,
+        timeouts: u32,
+        shm: &impl Words,
+        ring: &Layout,
+    ) -> bool {
         self.timeouts != timeouts || self.closed || self.ready(shm, ring) >= want
     }
 
     /// Whether any waiter has what it waits for.
-    pub(crate) fn any_satisfied(&self, shm: &Shm, ring: &Layout) -> bool {
+    pub(crate) fn any_satisfied(&self, shm: &impl Words, ring: &Layout) -> bool {
         self.waiters.iter().any(|waiter| self.satisfies(waiter.want, waiter.timeouts, shm, ring))
     }
 }

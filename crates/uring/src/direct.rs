@@ -93,6 +93,11 @@ impl<H: Host> Direct<H> {
         !self.queue.is_empty()
     }
 
+    /// Whether something is at the device.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.in_flight > 0
+    }
+
     /// Whether the caller is to make the context, once it holds no lock.
     pub(crate) fn is_to_be_made(&mut self) -> bool {
         let wanted = matches!(self.state, State::Wanted);

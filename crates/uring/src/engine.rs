@@ -305,15 +305,25 @@ impl<H: Host> Engine<H> {
             ring.owner.store(self.host.thread_id(), Ordering::Release);
         }
         let ring = self.shared.enlist(ring);
+        let set_up = self.furnish(&ring, &p).inspect_err(|_| {
+            // The program has not heard of it, so nobody else lets go of it.
+            let _ = calls::close(&self.host, fd);
+            self.shared.release(&ring);
+        });
+        self.host.at(Point::Return);
+        set_up
+    }
+
+    /// What a ring has besides its memory; what it is known by.
+    fn furnish(&self, ring: &Arc<Ring<H>>, p: &Params) -> Result<i32> {
         if ring.has(IORING_SETUP_SQPOLL) {
-            ring.start_sqpoll(&p)?;
+            ring.start_sqpoll(p)?;
             ring.hold();
         }
         if ring.has(IORING_SETUP_REGISTERED_FD_ONLY) {
-            return self.register_only(&ring);
+            return self.register_only(ring);
         }
-        self.host.at(Point::Return);
-        Ok(fd)
+        Ok(ring.fd)
     }
 
     /// The ring is known by an index of the registered rings only.
@@ -325,7 +335,7 @@ impl<H: Host> Engine<H> {
         rings.by_fd.remove(&ring.fd);
         drop(rings);
         ring.released.store(ring.watch < 0, Ordering::Release);
-        calls::close(&self.host, ring.fd)?;
+        let _ = calls::close(&self.host, ring.fd);
         Ok(slot as i32)
     }
 
@@ -597,6 +607,7 @@ pub(crate) fn new_ring<H: Host>(
         visits: AtomicU32::new(0),
         attended: AtomicBool::new(false),
         has_task_work: AtomicBool::new(false),
+        parker: AtomicU32::new(0),
         owner: AtomicU32::new(0),
         disabled: AtomicBool::new(params.flags & IORING_SETUP_R_DISABLED != 0),
         dead: AtomicBool::new(false),

@@ -15,6 +15,7 @@ use crate::submit::Submit;
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
 use ringfence_host::sync::{Arc, Ordering};
+use ringfence_host::words::{Word, Words};
 use ringfence_host::{Host, RingMemory, calls};
 use std::collections::HashMap;
 
@@ -32,7 +33,7 @@ pub(crate) type Inherited<H> = HashMap<i32, Arc<Ring<H>>>;
 /// Whether another process uses the ring too; never so of a context of Linux AIO, whose memory has
 /// another form.
 #[inline]
-pub(crate) fn is_shared(shm: &Shm, ring: &Layout) -> bool {
+pub(crate) fn is_shared(shm: &impl Words, ring: &Layout) -> bool {
     ring.io_events == 0 && shm.load(SHARED, Ordering::Acquire) != 0
 }
 
@@ -139,9 +140,9 @@ impl<H: Host> Drop for Turn<'_, H> {
     }
 }
 
-impl Cq {
+impl<W: Word> Cq<W> {
     /// Where the next completion goes: behind those of the other process too.
-    pub(crate) fn catch_up(&mut self, shm: &Shm, ring: &Layout) {
+    pub(crate) fn catch_up(&mut self, shm: &impl Words, ring: &Layout) {
         if is_shared(shm, ring) {
             self.go_on_at(shm.load(layout::CQ_TAIL, Ordering::Acquire));
         }

@@ -47,14 +47,18 @@ mod parked;
 mod patience;
 mod poll;
 mod pollers;
+#[cfg(test)]
+mod publication;
 mod register;
 mod request;
 mod residence;
+mod returned;
 mod rights;
 mod ring;
 mod ring_fds;
 mod same_file;
 mod setup;
+mod sq;
 mod sqpoll;
 mod submit;
 mod timeout;

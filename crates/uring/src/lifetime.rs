@@ -193,7 +193,9 @@ impl<H: Host> Ring<H> {
     pub(crate) fn keep_before_close(self: &Arc<Self>, sub: &mut Submit<H>, fd: i32) {
         sub.kinds.forget(fd as u32, fd as u32);
         self.keep_file(sub, fd);
-        self.keep_at_workers(sub, fd as u32, fd as u32);
+        // The one place where a call is awaited under the lock; it has an end.
+        let begun = self.keep_at_workers(sub, fd as u32, fd as u32);
+        begun.iter().for_each(|job| job.await_call());
     }
 
     /// `IORING_REGISTER_SYNC_CANCEL`: cancels, and waits while a match is running.

@@ -146,6 +146,12 @@ impl<H: Host> Table<H> {
         if slot.generation == key.generation { slot.entry.as_ref() } else { None }
     }
 
+    /// Whether the request of a key waits for one of these events of its file.
+    pub(crate) fn wants(&self, key: Key, revents: u32) -> bool {
+        let waits = self.get(key).map(|entry| &entry.waits);
+        matches!(waits, Some(Waits::Ready { events, .. }) if events & revents != 0)
+    }
+
     /// The entry of a key, to be changed.
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Parked<H>> {
         let slot = self.slots.get_mut(key.index as usize)?;
@@ -192,6 +198,11 @@ impl<H: Host> Table<H> {
             index = slot.next;
         }
         None
+    }
+
+    /// Every entry, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Parked<H>> {
+        self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut())
     }
 
     /// Every entry, in no promised order.

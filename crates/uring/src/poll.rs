@@ -12,6 +12,7 @@ use crate::request::{FileRef, OwnedFile, Req};
 use crate::ring::{DEVICE_EVENT, Ring, SQ_WAKER_EVENT, WAKER_EVENT};
 use crate::submit::Submit;
 use crate::wait::Role;
+use crate::work::Job;
 use ringfence_abi::{Errno, IOSQE_FIXED_FILE, Op, Result};
 use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Event, Host, calls};
@@ -53,6 +54,9 @@ struct Watched {
 pub(crate) struct Files {
     watched: HashMap<i32, Watched, FdHash>,
     generation: u32,
+    /// Registrations whose number the program has closed, by their events' data, and the number
+    /// under which their file is kept. They stand as long as the file is open.
+    moved: Vec<(u64, i32)>,
 }
 
 /// Hashes descriptors: small numbers, spread already.
@@ -85,6 +89,36 @@ impl Files {
     pub(crate) fn waits_in(&self, first: u32, last: u32) -> Vec<i32> {
         let inside = |fd: &i32| (first..=last).contains(&(*fd as u32));
         self.watched.keys().copied().filter(inside).collect()
+    }
+
+    /// The file that an event tells of, if its registration still counts.
+    fn source(&mut self, data: u64) -> Option<&mut Watched> {
+        let (fd, generation) = (data as u32 as i32, (data >> 32) as u32);
+        let counts = |watched: &Watched| watched.generation == generation;
+        let fd = match self.watched.get(&fd) {
+            Some(watched) if counts(watched) => fd,
+            _ => self.moved.iter().find(|(moved, _)| *moved == data)?.1,
+        };
+        self.watched.get_mut(&fd).filter(|watched| counts(watched))
+    }
+
+    /// The program closes `fd`; what stood under that number goes on under `kept`.
+    fn move_to(&mut self, watched: Watched, fd: i32, kept: i32) {
+        let data = event_data(fd, watched.generation);
+        self.watched.insert(kept, watched);
+        let watched = &self.watched;
+        self.moved.retain(|(data, kept)| {
+            watched.get(kept).is_some_and(|watched| watched.generation == (data >> 32) as u32)
+        });
+        self.moved.push((data, kept));
+    }
+
+    /// Takes note of a file's event; who waits for that file, if it is a file's.
+    pub(crate) fn note(&mut self, event: &Event) -> Option<&[Key]> {
+        let watched = self.source(event.data)?;
+        watched.drained = false;
+        watched.ended |= event.events & ENDS_DRAINING != 0;
+        Some(&watched.waiting)
     }
 
     /// A request no longer waits for a file; its key finds nothing already. The list is cleared of
@@ -123,6 +157,7 @@ impl<H: Host> Ring<H> {
         req.polled = true;
         if req.task == 0 {
             req.task = self.host.thread_id();
+            self.parker.store(req.task, Ordering::Relaxed);
         }
         let timeout = take_link_timeout(&mut req);
         let key = sub.parked.insert(Parked {
@@ -212,6 +247,12 @@ impl<H: Host> Ring<H> {
             if watched.registered && trusted { libc::EPOLL_CTL_MOD } else { libc::EPOLL_CTL_ADD };
         let mut result = calls::epoll_ctl(&self.host, epfd, op, fd, ALL_EVENTS, data);
         if let Err(Errno::EEXIST | Errno::ENOENT) = result {
+            // The number may name a file again that is kept, whose registration is taken away now.
+            let taken = files.moved.iter().filter(|(data, _)| *data as u32 as i32 == fd);
+            for (data, kept) in taken {
+                let add = libc::EPOLL_CTL_ADD;
+                let _ = calls::epoll_ctl(&self.host, epfd, add, *kept, ALL_EVENTS, *data);
+            }
             op = if op == libc::EPOLL_CTL_ADD { libc::EPOLL_CTL_MOD } else { libc::EPOLL_CTL_ADD };
             result = calls::epoll_ctl(&self.host, epfd, op, fd, ALL_EVENTS, data);
         }
@@ -246,11 +287,7 @@ impl<H: Host> Ring<H> {
                 self.take_direct(sub);
                 continue;
             }
-            let (fd, generation) = (data as u32 as i32, (data >> 32) as u32);
-            let Some(watched) = sub.polled.watched.get_mut(&fd) else { continue };
-            if watched.generation != generation {
-                continue;
-            }
+            let Some(watched) = sub.polled.source(data) else { continue };
             watched.drained = false;
             watched.ended |= revents & ENDS_DRAINING != 0;
             watched.gone = 0;
@@ -258,7 +295,7 @@ impl<H: Host> Ring<H> {
             waiting.retain(|key| !self.let_go(sub, *key, revents));
             // Issuing happens after the scan, from the ready queue, so nobody was added since
             // but a multishot that was put back at once.
-            if let Some(watched) = sub.polled.watched.get_mut(&fd) {
+            if let Some(watched) = sub.polled.source(data) {
                 waiting.append(&mut watched.waiting);
                 watched.waiting = waiting;
             }
@@ -289,7 +326,7 @@ impl<H: Host> Ring<H> {
     }
 
     /// Lets a waiting request go on if `revents` is what it waits for; true if it has left.
-    fn let_go(self: &Arc<Self>, sub: &mut Submit<H>, key: Key, revents: u32) -> bool {
+    pub(crate) fn let_go(self: &Arc<Self>, sub: &mut Submit<H>, key: Key, revents: u32) -> bool {
         let Some(entry) = sub.parked.get(key) else { return true };
         let Waits::Ready { events, req, .. } = &entry.waits else { return true };
         if events & revents == 0 {
@@ -327,50 +364,85 @@ impl<H: Host> Ring<H> {
 
     /// The program is about to close descriptors: requests that wait for them keep the file.
     pub(crate) fn keep_files(self: &Arc<Self>, first: u32, last: u32) {
-        self.with_submit(|ring, sub| {
+        let begun = self.with_submit(|ring, sub| {
             sub.kinds.forget(first, last);
             sub.signals.forget(first, last);
             for fd in sub.polled.waits_in(first, last) {
                 ring.keep_file(sub, fd);
             }
-            ring.keep_at_workers(sub, first, last);
+            ring.keep_at_workers(sub, first, last)
         });
+        begun.iter().for_each(|job| job.await_call());
     }
 
-    /// The same for requests that workers have.
-    pub(crate) fn keep_at_workers(&self, sub: &Submit<H>, first: u32, last: u32) {
-        if sub.at_workers == 0 {
-            return;
+    /// The same for requests that workers have, or will have if a device refuses them; the jobs whose
+    /// call is to be awaited.
+    pub(crate) fn keep_at_workers(
+        &self,
+        sub: &mut Submit<H>,
+        first: u32,
+        last: u32,
+    ) -> Vec<Arc<Job<H>>> {
+        let mut begun = Vec::new();
+        if sub.at_workers == 0 && !sub.direct.is_busy() {
+            return begun;
         }
         let mut kept: HashMap<i32, Option<Arc<OwnedFile<H>>>, FdHash> = HashMap::default();
-        for (_, entry) in sub.parked.iter() {
-            if let Waits::Work { job } = &entry.waits
-                && !entry.fixed
-                && (first..=last).contains(&(entry.fd as u32))
-            {
-                job.keep_file(entry.fd, kept.entry(entry.fd).or_default());
+        for entry in sub.parked.iter_mut() {
+            if entry.fixed || !(first..=last).contains(&(entry.fd as u32)) {
+                continue;
+            }
+            let fd = entry.fd;
+            match &mut entry.waits {
+                Waits::Work { job } if !job.keep_file(fd, kept.entry(fd).or_default()) => {
+                    begun.push(Arc::clone(job));
+                }
+                Waits::Device { req } => {
+                    keep_plain(&self.host, req, fd, kept.entry(fd).or_default());
+                }
+                _ => {}
             }
         }
+        begun
     }
 
+    /// A file that requests wait for is kept, and so is its registration: it is for the open file,
+    /// and goes on to tell of it without the number by which it was made. So no edge is lost, and
+    /// none is told again.
     pub(crate) fn keep_file(self: &Arc<Self>, sub: &mut Submit<H>, fd: i32) {
         let Some(watched) = sub.polled.watched.remove(&fd) else { return };
-        let epfd = self.epfd.load(Ordering::Acquire);
-        if epfd >= 0 && watched.registered {
-            let _ = calls::epoll_ctl(&self.host, epfd, libc::EPOLL_CTL_DEL, fd, 0, 0);
-        }
         if !watched.waiting.iter().any(|key| sub.parked.get(*key).is_some()) {
+            let epfd = self.epfd.load(Ordering::Acquire);
+            if epfd >= 0 && watched.registered {
+                let _ = calls::epoll_ctl(&self.host, epfd, libc::EPOLL_CTL_DEL, fd, 0, 0);
+            }
             return;
         }
         let Ok(kept) = OwnedFile::dup(&self.host, fd) else { return };
-        for key in watched.waiting {
-            let Some(entry) = sub.parked.remove(key) else { continue };
-            let Waits::Ready { events, mut req, .. } = entry.waits else { continue };
-            if matches!(req.file, FileRef::Plain(_)) {
-                req.file = FileRef::Owned(Arc::clone(&kept));
-            }
-            self.rejoin_link_timeout(sub, &mut req);
-            self.park_ready(sub, req, events, false);
+        for key in &watched.waiting {
+            let entry = sub.parked.get_mut(*key).map(|entry| &mut entry.waits);
+            let Some(Waits::Ready { fd, req, .. }) = entry else { continue };
+            *fd = kept.fd();
+            req.file = FileRef::Owned(Arc::clone(&kept));
         }
+        sub.polled.move_to(watched, fd, kept.fd());
+    }
+}
+
+/// Has a request keep the file that it names by the program's descriptor `fd`: `kept`, made at need.
+pub(crate) fn keep_plain<H: Host>(
+    host: &H,
+    req: &mut Req<H>,
+    fd: i32,
+    kept: &mut Option<Arc<OwnedFile<H>>>,
+) {
+    if !matches!(req.file, FileRef::Plain(plain) if plain == fd) {
+        return;
+    }
+    if kept.is_none() {
+        *kept = OwnedFile::dup(host, fd).ok();
+    }
+    if let Some(kept) = kept {
+        req.file = FileRef::Owned(Arc::clone(kept));
     }
 }

@@ -167,6 +167,8 @@ pub struct Ring<H: Host> {
     pub(crate) attended: AtomicBool,
     /// Task work waits for the owner.
     pub(crate) has_task_work: AtomicBool,
+    /// The thread whose request began to wait for a file last, 0 before one does.
+    pub(crate) parker: AtomicU32,
     /// The thread that may submit, 0 while any may.
     pub(crate) owner: AtomicU32,
     pub(crate) disabled: AtomicBool,

@@ -1,6 +1,7 @@
 //! `IORING_SETUP_SQPOLL`: a thread of the ring's own that consumes the submission queue.
 
 use crate::ring::{Ring, SQ_WAKER_EVENT};
+use crate::sq;
 use crate::wait::Role;
 use ringfence_abi::*;
 use ringfence_host::sync::{Arc, Ordering};
@@ -81,16 +82,10 @@ impl<H: Host> Ring<H> {
 
     /// Sleeps until the program asks for it, or something becomes ready.
     fn sq_sleep(self: &Arc<Self>) {
-        self.shm.set_bits(layout::SQ_FLAGS, IORING_SQ_NEED_WAKEUP);
-        // Pairs with the program's fence between its tail and its look at the flag: one of the
-        // two sees the other.
-        let head = self.shm.load(layout::SQ_HEAD, Ordering::SeqCst);
-        let tail = self.shm.load(layout::SQ_TAIL, Ordering::SeqCst);
-        if head == tail || self.disabled.load(Ordering::Acquire) {
+        if sq::fall_asleep(&self.shm) || self.disabled.load(Ordering::Acquire) {
             while !self.dead.load(Ordering::Acquire) {
-                let flags = self.shm.load(layout::SQ_FLAGS, Ordering::SeqCst);
                 let asked = self.sq_asked.swap(false, Ordering::AcqRel);
-                if asked || flags & IORING_SQ_NEED_WAKEUP == 0 {
+                if asked || !sq::is_asleep(&self.shm) {
                     break;
                 }
                 if self.drive(Role::SqThread, Some(SLEEP_NS), None).is_err() {
@@ -98,7 +93,7 @@ impl<H: Host> Ring<H> {
                 }
             }
         }
-        self.shm.clear_bits(layout::SQ_FLAGS, IORING_SQ_NEED_WAKEUP);
+        sq::wake_up(&self.shm);
     }
 
     /// An enter on a ring with such a thread.

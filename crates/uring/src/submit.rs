@@ -11,6 +11,7 @@ use crate::register::Registered;
 use crate::request::{FileRef, Outcome, Req, Request};
 use crate::residence::BATCH_MIN;
 use crate::ring::{After, Ring};
+use crate::sq;
 use crate::timeout::Timers;
 use crate::work::Job;
 use ringfence_abi::*;
@@ -71,6 +72,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) parked: Table<H>,
     /// Readiness of files.
     pub(crate) polled: Polled,
+    /// Requests of a deferring ring that are ready, and the events, for its owner to let go on.
+    pub(crate) gathered: Vec<(crate::parked::Key, u32)>,
     /// Requests at workers.
     pub(crate) at_workers: usize,
     /// Transfers at devices.
@@ -124,6 +127,7 @@ impl<H: Host> Submit<H> {
             after: After::default(),
             parked: Table::new(),
             polled: Polled::default(),
+            gathered: Vec::new(),
             at_workers: 0,
             direct: crate::direct::Direct::new(),
             timers: Timers::default(),
@@ -200,10 +204,9 @@ impl<H: Host> Submit<H> {
 impl<H: Host> Ring<H> {
     /// Consumes up to `count` entries; how many it took.
     pub(crate) fn submit_entries(self: &Arc<Self>, sub: &mut Submit<H>, count: u32) -> u32 {
-        // Pairs with the program's release store of the tail: the entries before it are written.
-        let tail = self.shm.load(layout::SQ_TAIL, Ordering::Acquire);
         let rewinds = self.has(IORING_SETUP_SQ_REWIND);
-        let queued = if rewinds { u32::MAX } else { tail.wrapping_sub(sub.head) };
+        let queued = sq::queued(&self.shm, sub.head);
+        let queued = if rewinds { u32::MAX } else { queued };
         let entries = queued.min(self.layout.sq_entries()).min(count);
         if rewinds {
             // Such a program puts its entries at the start, and leaves head and tail at 0.
@@ -214,7 +217,8 @@ impl<H: Host> Ring<H> {
         let alive_max = self.shared.requests_max.load(Ordering::Relaxed);
         sub.starved = false;
         sub.paused = false;
-        sub.reads_plainly = entries >= BATCH_MIN && sub.residence.is_believed();
+        // A submission that rewinds cannot be left and taken up again.
+        sub.reads_plainly = entries >= BATCH_MIN && !rewinds && sub.residence.is_believed();
         while taken < entries {
             if sub.alive >= alive_max {
                 sub.starved = true;
@@ -235,9 +239,8 @@ impl<H: Host> Ring<H> {
             }
         }
         self.close_chain(sub);
-        // Pairs with the program's acquire load: the entries up to here may be reused.
         if !rewinds {
-            self.shm.store(layout::SQ_HEAD, sub.head, Ordering::Release);
+            sq::consumed(&self.shm, sub.head);
         }
         self.run_ready(sub);
         self.flush(sub);
@@ -251,11 +254,7 @@ impl<H: Host> Ring<H> {
         if !sub.chain.is_empty() {
             return false;
         }
-        let mask = self.layout.sq_entries() - 1;
-        let mut index = sub.head & mask;
-        if let Some(array) = self.layout.array() {
-            index = self.shm.load(array + index * 4, Ordering::Relaxed) & mask;
-        }
+        let Ok(index) = sq::index(&self.shm, &self.layout, sub.head) else { return true };
         let sqe: Sqe = self.sqes.read(index as usize * self.layout.sqe_size as usize);
         let reads = [Op::Read as u8, Op::ReadFixed as u8].contains(&sqe.opcode);
         !reads || sqe.flags & (IOSQE_IO_DRAIN | IOSQE_ASYNC | IOSQE_BUFFER_SELECT) != 0
@@ -265,17 +264,13 @@ impl<H: Host> Ring<H> {
     /// is out of range.
     #[inline]
     fn next_sqe(&self, sub: &mut Submit<H>, left: u32) -> Option<(Sqe, u32)> {
-        let mask = self.layout.sq_entries() - 1;
-        let mut index = sub.head & mask;
+        let index = sq::index(&self.shm, &self.layout, sub.head);
         sub.head = sub.head.wrapping_add(1);
-        if let Some(array) = self.layout.array() {
-            index = self.shm.load(array + index * 4, Ordering::Relaxed);
-            if index > mask {
-                sub.dropped = sub.dropped.wrapping_add(1);
-                self.shm.store(layout::SQ_DROPPED, sub.dropped, Ordering::Relaxed);
-                return None;
-            }
-        }
+        let Ok(index) = index else {
+            sub.dropped = sub.dropped.wrapping_add(1);
+            self.shm.store(layout::SQ_DROPPED, sub.dropped, Ordering::Relaxed);
+            return None;
+        };
         let sqe: Sqe = self.sqes.read(index as usize * self.layout.sqe_size as usize);
         if Op::is_wide(sqe.opcode) {
             return Some(self.next_wide(sub, sqe, index, left));

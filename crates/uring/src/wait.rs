@@ -381,6 +381,7 @@ impl<H: Host> Ring<H> {
             let passed_by = self.with_submit(|ring, sub| {
                 sub.after.by_sleeper = role == Role::Sleeper;
                 ring.run_task_work(sub);
+                ring.run_gathered(sub);
                 let passed_by = ring.handle_events(sub, role, &events[..count]);
                 if due {
                     ring.run_timers(sub);

@@ -8,7 +8,7 @@ use crate::blocked::{Blocked, Wait};
 use crate::locks;
 use crate::opdef::{Table as Ops, UNBOUNDED};
 use crate::parked::Key;
-use crate::request::{FileRef, OwnedFile, Req};
+use crate::request::{OwnedFile, Req};
 use crate::ring::Ring;
 use ringfence_abi::Op;
 use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering, mutex};
@@ -20,6 +20,14 @@ const IDLE_NS: u64 = 5_000_000_000;
 
 /// How many threads one rouses, where the submitter does not rouse all.
 const FANOUT: u32 = 2;
+
+/// A close waits so long, nanoseconds, for a worker's call on the file. One that takes longer sleeps in
+/// the kernel, which holds the file then; and what lets it go on may be the closing thread's to do.
+const CALL_MAX_NS: u64 = 100_000_000;
+
+/// How often it yields before it pauses, and for how many nanoseconds then.
+const YIELDS: u32 = 200;
+const PAUSE_NS: u64 = 50_000;
 
 /// Threads for work of one class unless a program sets another limit.
 const BOUNDED_MAX: u32 = 64;
@@ -60,8 +68,8 @@ pub(crate) struct Job<H: Host> {
     ring: Arc<Ring<H>>,
     pub(crate) key: Key,
     unbounded: bool,
-    /// The worker that took it is at its call, or beyond.
-    entered: AtomicBool,
+    /// The worker that took it has made its call.
+    made: AtomicBool,
     state: Mutex<H, JobState<H>>,
 }
 
@@ -79,7 +87,7 @@ impl<H: Host> Job<H> {
             ring: Arc::clone(ring),
             key,
             unbounded,
-            entered: AtomicBool::new(false),
+            made: AtomicBool::new(false),
             state,
         })
     }
@@ -94,25 +102,31 @@ impl<H: Host> Job<H> {
     }
 
     /// The program is about to close the descriptor `fd`. A request that names it keeps `kept`, if
-    /// no worker has taken it; one that a worker has taken is waited for until its call is made, for
-    /// then the kernel holds the file.
-    pub(crate) fn keep_file(&self, fd: i32, kept: &mut Option<Arc<OwnedFile<H>>>) {
-        {
-            let mut state = self.state.lock();
-            if let Some(req) = &mut state.req {
-                if matches!(req.file, FileRef::Plain(plain) if plain == fd) {
-                    if kept.is_none() {
-                        *kept = OwnedFile::dup(&self.ring.host, fd).ok();
-                    }
-                    if let Some(kept) = kept {
-                        req.file = FileRef::Owned(Arc::clone(kept));
-                    }
+    /// no worker has taken it; false if one has, and its call is to be awaited.
+    pub(crate) fn keep_file(&self, fd: i32, kept: &mut Option<Arc<OwnedFile<H>>>) -> bool {
+        let mut state = self.state.lock();
+        let Some(req) = &mut state.req else { return self.made.load(Ordering::Acquire) };
+        crate::poll::keep_plain(&self.ring.host, req, fd, kept);
+        true
+    }
+
+    /// Waits until the call of a worker that has taken it is made: before it is in the kernel, and
+    /// from one part of a transfer to the next, nobody holds the file but the program.
+    pub(crate) fn await_call(&self) {
+        let host = &self.ring.host;
+        let begin = host.now(Clock::Monotonic);
+        let mut looks = 0;
+        while !self.made.load(Ordering::Acquire) {
+            if looks < YIELDS {
+                let _ = host.syscall(libc::SYS_sched_yield, [0; 6]);
+            } else {
+                let pause = [0, PAUSE_NS];
+                let _ = host.syscall(libc::SYS_nanosleep, [pause.as_ptr() as u64, 0, 0, 0, 0, 0]);
+                if host.now(Clock::Monotonic).saturating_sub(begin) > CALL_MAX_NS {
+                    return;
                 }
-                return;
             }
-        }
-        while !self.entered.load(Ordering::Acquire) {
-            let _ = self.ring.host.syscall(libc::SYS_sched_yield, [0; 6]);
+            looks += 1;
         }
     }
 
@@ -155,7 +169,6 @@ impl<H: Host> Job<H> {
         let work = Ops::<H>::get(req.sqe.opcode).map(|def| def.work);
         let host = &self.ring.host;
         host.at(Point::WorkerCall);
-        self.entered.store(true, Ordering::Release);
         let res = match (work, req.credentials.clone()) {
             (None, _) => ringfence_abi::Errno::EINVAL.as_result(),
             (Some(work), None) => work(&mut req, host),
@@ -163,6 +176,7 @@ impl<H: Host> Job<H> {
                 .during(host, || work(&mut req, host))
                 .unwrap_or_else(|errno| errno.as_result()),
         };
+        self.made.store(true, Ordering::Release);
         if const { H::BUGS.link_chain_race } {
             self.historic_free(&mut req, host);
         }

@@ -47,6 +47,26 @@ pub(super) fn before_close(first: c_uint, last: c_uint) {
     backend::before_close(first, last);
 }
 
+/// Descriptors were closed, which may be what their other ends were waited for; if `told` is what
+/// [`tell_close`] answered.
+pub(super) fn after_close(told: bool) {
+    if told {
+        let _inside = Inside::enter();
+        let errno = raw::errno();
+        backend::after_close();
+        raw::set_errno(errno);
+    }
+}
+
+/// Tells that a descriptor is about to be closed, if there is anybody to hear; whether there was.
+pub(super) fn tell_close(fd: c_int) -> bool {
+    let tells = fd >= 0 && concerned();
+    if tells {
+        before_close(fd as c_uint, fd as c_uint);
+    }
+    tells
+}
+
 fn after_dup(old: c_int, new: c_int) {
     let _inside = Inside::enter();
     let errno = raw::errno();
@@ -59,11 +79,11 @@ fn after_dup(old: c_int, new: c_int) {
 /// # Safety
 /// As `close(2)`.
 pub unsafe extern "C-unwind" fn close(fd: c_int) -> c_int {
-    if fd >= 0 && concerned() {
-        before_close(fd as c_uint, fd as c_uint);
-    }
+    let told = tell_close(fd);
     // SAFETY: the program's call.
-    unsafe { real::close(fd) }
+    let result = unsafe { real::close(fd) };
+    after_close(told);
+    result
 }
 
 /// `dup`.
@@ -84,14 +104,13 @@ pub unsafe extern "C-unwind" fn dup(fd: c_int) -> c_int {
 /// # Safety
 /// As `dup2(2)`.
 pub unsafe extern "C-unwind" fn dup2(old: c_int, new: c_int) -> c_int {
-    if new >= 0 && old != new && concerned() {
-        before_close(new as c_uint, new as c_uint);
-    }
+    let told = old != new && tell_close(new);
     // SAFETY: the program's call.
     let result = unsafe { real::dup2(old, new) };
     if result >= 0 && old != new && concerned() {
         after_dup(old, new);
     }
+    after_close(told);
     result
 }
 
@@ -100,14 +119,13 @@ pub unsafe extern "C-unwind" fn dup2(old: c_int, new: c_int) -> c_int {
 /// # Safety
 /// As `dup3(2)`.
 pub unsafe extern "C-unwind" fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int {
-    if new >= 0 && old != new && concerned() {
-        before_close(new as c_uint, new as c_uint);
-    }
+    let told = old != new && tell_close(new);
     // SAFETY: the program's call.
     let result = unsafe { real::dup3(old, new, flags) };
     if result >= 0 && concerned() {
         after_dup(old, new);
     }
+    after_close(told);
     result
 }
 
@@ -143,7 +161,9 @@ pub unsafe extern "C-unwind" fn fcntl64(fd: c_int, command: c_int, arg: usize) -
 /// As `close_range(2)`.
 pub unsafe extern "C-unwind" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
     let concerned = concerned();
-    raw::libc_result(close_all(first, last, flags as u64, concerned)) as c_int
+    let result = close_all(first, last, flags as u64, concerned);
+    after_close(concerned);
+    raw::libc_result(result) as c_int
 }
 
 /// `close_range`, as the kernel answers it; if rings are concerned, all but the engine's own.
@@ -200,6 +220,7 @@ pub(crate) fn close_by_instruction(number: i64, args: [u64; 6]) -> i64 {
             result
         }
     };
+    after_close(true);
     raw::set_errno(errno);
     result
 }

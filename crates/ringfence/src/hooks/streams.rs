@@ -1,23 +1,20 @@
 //! libc's functions that close a descriptor by themselves: of streams and directories.
 #![expect(unsafe_code, reason = "stands before libc's functions")]
 
-use super::files::{before_close, concerned};
+use super::files::{after_close, concerned, tell_close};
 use crate::real;
-use libc::{DIR, FILE, c_char, c_int, c_uint};
+use libc::{DIR, FILE, c_char, c_int};
 
-/// The descriptor of a stream is about to be closed.
+/// The descriptor of a stream is about to be closed; whether somebody was told.
 ///
 /// # Safety
 /// `stream` must be null or a stream.
-unsafe fn before_stream(stream: *mut FILE) {
+unsafe fn before_stream(stream: *mut FILE) -> bool {
     if stream.is_null() || !concerned() {
-        return;
+        return false;
     }
     // SAFETY: a stream, as the caller says.
-    let fd = unsafe { libc::fileno(stream) };
-    if fd >= 0 {
-        before_close(fd as c_uint, fd as c_uint);
-    }
+    tell_close(unsafe { libc::fileno(stream) })
 }
 
 /// `fclose`.
@@ -27,8 +24,10 @@ unsafe fn before_stream(stream: *mut FILE) {
 pub unsafe extern "C-unwind" fn fclose(stream: *mut FILE) -> c_int {
     // SAFETY: the program's call.
     unsafe {
-        before_stream(stream);
-        real::fclose(stream)
+        let told = before_stream(stream);
+        let result = real::fclose(stream);
+        after_close(told);
+        result
     }
 }
 
@@ -39,8 +38,10 @@ pub unsafe extern "C-unwind" fn fclose(stream: *mut FILE) -> c_int {
 pub unsafe extern "C-unwind" fn pclose(stream: *mut FILE) -> c_int {
     // SAFETY: the program's call.
     unsafe {
-        before_stream(stream);
-        real::pclose(stream)
+        let told = before_stream(stream);
+        let result = real::pclose(stream);
+        after_close(told);
+        result
     }
 }
 
@@ -55,8 +56,10 @@ pub unsafe extern "C-unwind" fn freopen(
 ) -> *mut FILE {
     // SAFETY: the program's call.
     unsafe {
-        before_stream(stream);
-        real::freopen(path, mode, stream)
+        let told = before_stream(stream);
+        let result = real::freopen(path, mode, stream);
+        after_close(told);
+        result
     }
 }
 
@@ -71,8 +74,10 @@ pub unsafe extern "C-unwind" fn freopen64(
 ) -> *mut FILE {
     // SAFETY: the program's call.
     unsafe {
-        before_stream(stream);
-        real::freopen64(path, mode, stream)
+        let told = before_stream(stream);
+        let result = real::freopen64(path, mode, stream);
+        after_close(told);
+        result
     }
 }
 
@@ -81,13 +86,10 @@ pub unsafe extern "C-unwind" fn freopen64(
 /// # Safety
 /// As `closedir(3)`.
 pub unsafe extern "C-unwind" fn closedir(stream: *mut DIR) -> c_int {
-    if !stream.is_null() && concerned() {
-        // SAFETY: a directory stream.
-        let fd = unsafe { libc::dirfd(stream) };
-        if fd >= 0 {
-            before_close(fd as c_uint, fd as c_uint);
-        }
-    }
+    // SAFETY: a directory stream, if it is one.
+    let told = !stream.is_null() && concerned() && tell_close(unsafe { libc::dirfd(stream) });
     // SAFETY: the program's call.
-    unsafe { real::closedir(stream) }
+    let result = unsafe { real::closedir(stream) };
+    after_close(told);
+    result
 }

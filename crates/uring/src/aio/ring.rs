@@ -3,6 +3,7 @@
 use crate::cq::Entry;
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
+use ringfence_host::words::Words;
 use std::mem::offset_of;
 
 const PAGE: u64 = 4096;
@@ -57,7 +58,7 @@ fn event_at(index: u32) -> usize {
 
 /// Writes a completion as an event. The request's address was its user_data, and its data stands
 /// where 32-byte completions have more.
-pub(crate) fn write(shm: &Shm, index: u32, entry: &Entry) {
+pub(crate) fn write(shm: &impl Words, index: u32, entry: &Entry) {
     let event = IoEvent {
         data: entry.big[0],
         obj: entry.cqe.user_data,

@@ -65,7 +65,8 @@ struct Submission {
 /// Whether nothing of what a read asks for is in memory. Even a try that must not wait starts the
 /// disk's work for that, some 6 us; the look takes a tenth.
 fn is_absent<H: Host>(host: &H, req: &Req<H>) -> bool {
-    if req.sqe.opcode != Op::Read as u8 || req.sqe.len == 0 {
+    let nowait = req.sqe.op_flags & libc::RWF_NOWAIT as u32 != 0;
+    if req.sqe.opcode != Op::Read as u8 || req.sqe.len == 0 || nowait {
         return false;
     }
     let range = [req.sqe.off, u64::from(req.sqe.len)];
@@ -139,11 +140,8 @@ fn start<H: Host, R: Rule>(
     let mut req = sub.new_request(sqe);
     req.big_cqe = event;
     let outcome = prepare(ring, sub, &mut req, def).and_then(|()| {
-        let outcome = if state.cold && is_absent(&ring.host, &req) {
-            Outcome::Work
-        } else {
-            ring.attempt(sub, &mut req, def)
-        };
+        req.force_async = state.cold && is_absent(&ring.host, &req);
+        let outcome = ring.attempt(sub, &mut req, def);
         state.cold |= outcome == Outcome::Work;
         judge(&ring.host, &req, outcome)
     });
