@@ -5,14 +5,16 @@
 
 use crate::aio::signal::Due;
 use crate::blocked::Blocked;
+use crate::cq::Entry;
+use crate::ops::rw;
 use crate::parked::Key;
 use crate::patience::Patience;
-use crate::request::Req;
+use crate::request::{FileRef, Req, result_of};
 use crate::residence::Residence;
 use crate::ring::Ring;
 use crate::submit::Submit;
 use crate::work::Job;
-use ringfence_abi::IOSQE_FIXED_FILE;
+use ringfence_abi::{Cqe, Op, Sqe};
 use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Clock, Host, Point};
 
@@ -32,7 +34,7 @@ pub(crate) struct Here<H: Host> {
     jobs: Vec<(usize, Arc<Job<H>>)>,
     patience: [Patience; 3],
     /// Reads from memory; the numbers are their results.
-    reads: Vec<(Req<H>, i32)>,
+    reads: Vec<(Read<H>, i32)>,
     residence: Residence,
 }
 
@@ -40,8 +42,37 @@ pub(crate) struct Here<H: Host> {
 pub(crate) struct Done<H: Host> {
     results: Vec<(Key, Req<H>, i32)>,
     patience: [Patience; 3],
-    reads: Vec<(Req<H>, i32)>,
+    reads: Vec<(Read<H>, i32)>,
     residence: Residence,
+}
+
+/// A read to be made plainly.
+pub(crate) enum Read<H: Host> {
+    /// An entry on which nothing hangs: what it gives is its completion, unless that is not all that
+    /// was asked for; then it is made a request after all.
+    Entry(Sqe),
+    /// Any other.
+    Request(Req<H>),
+}
+
+impl<H: Host> Read<H> {
+    /// Makes it.
+    #[inline(always)]
+    fn make(&mut self, host: &H) -> i32 {
+        match self {
+            Read::Entry(sqe) => result_of(rw::pread(host, sqe.fd, sqe)),
+            Read::Request(req) => rw::read_plainly(req, host),
+        }
+    }
+
+    /// Pages asked for.
+    fn pages(&self) -> u64 {
+        let len = match self {
+            Read::Entry(sqe) => sqe.len,
+            Read::Request(req) => req.sqe.len,
+        };
+        u64::from(len).div_ceil(4096)
+    }
 }
 
 impl<H: Host> Rest<H> {
@@ -125,9 +156,9 @@ impl<H: Host> Here<H> {
         host.at(Point::WorkerCall);
         let start = host.now(Clock::Monotonic);
         let mut pages = 0;
-        for (req, res) in &mut self.reads {
-            pages += u64::from(req.sqe.len).div_ceil(4096);
-            *res = crate::ops::rw::read_plainly(req, host);
+        for (read, res) in &mut self.reads {
+            pages += read.pages();
+            *res = read.make(host);
         }
         let took = host.now(Clock::Monotonic).saturating_sub(start);
         self.residence.learn(pages, took);
@@ -144,26 +175,55 @@ impl<H: Host> Ring<H> {
         }
     }
 
+    /// Puts an entry that is a plain read, and suits, with those to be made later; else it must be made
+    /// a request.
+    #[inline]
+    pub(crate) fn read_later(&self, sub: &mut Submit<H>, sqe: &Sqe) -> bool {
+        let suits = rw::suits_memory_as_entry(self, &mut sub.kinds, sqe);
+        if suits {
+            sub.alive += 1;
+            sub.reads.push((Read::Entry(*sqe), 0));
+        }
+        suits
+    }
+
     fn finish_reads(
         self: &Arc<Self>,
         sub: &mut Submit<H>,
-        mut reads: Vec<(Req<H>, i32)>,
+        mut reads: Vec<(Read<H>, i32)>,
         residence: Residence,
     ) {
         sub.reading -= reads.len();
         sub.residence = residence;
         // They are completed by the submission that brought them, as if it had never let go.
         sub.submitting = true;
-        for (req, res) in reads.drain(..) {
-            if req.sqe.flags & !IOSQE_FIXED_FILE == 0 && sub.drain.held() == 0 {
-                self.complete_alone(sub, req, res);
-            } else {
-                self.complete(sub, req, res);
+        for (read, res) in reads.drain(..) {
+            match read {
+                Read::Entry(sqe) => self.finish_entry(sub, &sqe, res),
+                Read::Request(req) => self.complete(sub, req, res),
             }
+        }
+        if sub.drain.held() > 0 {
+            self.run_drain(sub);
         }
         sub.submitting = false;
         if sub.reads.capacity() == 0 {
             sub.reads = reads;
         }
+    }
+
+    #[inline]
+    fn finish_entry(self: &Arc<Self>, sub: &mut Submit<H>, sqe: &Sqe, res: i32) {
+        sub.alive -= 1;
+        if res as u32 == sqe.len {
+            sub.counts[Op::Read as usize] += 1;
+            let cqe = Cqe { user_data: sqe.user_data, res, flags: 0 };
+            sub.batch.push(Entry { cqe, ..Entry::default() });
+            return;
+        }
+        // The end of the file, or an error: it is read again, as any other.
+        let mut req = sub.new_request(sqe);
+        req.file = FileRef::Plain(sqe.fd);
+        self.issue(sub, req);
     }
 }

@@ -1,6 +1,7 @@
 //! Issuing and completing: the one way in and the one way out of a request.
 
 use crate::cq::Entry;
+use crate::here::Read;
 use crate::opdef::{NEEDS_FILE, OpDef, Table as Ops};
 use crate::parked::{Parked, Waits};
 use crate::request::{Extra, FileRef, Outcome, Req};
@@ -97,7 +98,7 @@ impl<H: Host> Ring<H> {
                 let job = self.park_work(sub, req);
                 sub.here.push((class, job));
             }
-            Outcome::Resident => sub.reads.push((req, 0)),
+            Outcome::Resident => sub.reads.push((Read::Request(req), 0)),
             Outcome::Device => self.park_direct(sub, req),
             Outcome::Block => self.park_blocked(sub, req),
             Outcome::Timer(deadline) => self.park_timer(sub, req, deadline),

@@ -24,6 +24,11 @@ pub(crate) struct Kind {
 const NULL_DEVICE: u64 = 0x103;
 
 impl Kind {
+    /// Whether its pages may be in memory, and it tells when they are not.
+    pub(crate) fn may_be_resident(self) -> bool {
+        self.regular && !self.direct && !self.no_nowait[0]
+    }
+
     /// Whether nothing goes wrong at a given position if the number has come to name another file
     /// unseen: with a position and `RWF_NOWAIT` every other file does the right thing, or refuses
     /// and is then asked what it is.

@@ -2,6 +2,7 @@
 
 use crate::cq::Entry;
 use crate::drain::Drain;
+use crate::here::Read;
 use crate::opdef::{OpDef, Table as Ops};
 use crate::ops::zero_copy::is_notified;
 use crate::parked::Table;
@@ -56,7 +57,7 @@ pub(crate) struct Submit<H: Host> {
     /// Calls for the submitting thread itself to make once the lock is released, and their classes.
     pub(crate) here: Vec<(usize, Arc<Job<H>>)>,
     /// Reads from memory for it to make likewise; the numbers are for their results.
-    pub(crate) reads: Vec<(Req<H>, i32)>,
+    pub(crate) reads: Vec<(Read<H>, i32)>,
     /// Such reads under way.
     pub(crate) reading: usize,
     /// They may be made so: many come in this submission, and experience is good.
@@ -216,7 +217,8 @@ impl<H: Host> Ring<H> {
         let alive_max = self.shared.requests_max.load(Ordering::Relaxed);
         sub.starved = false;
         sub.paused = false;
-        sub.reads_plainly = entries >= BATCH_MIN && sub.residence.is_believed();
+        // A submission that rewinds cannot be left and taken up again.
+        sub.reads_plainly = entries >= BATCH_MIN && !rewinds && sub.residence.is_believed();
         while taken < entries {
             if sub.alive >= alive_max {
                 sub.starved = true;
@@ -252,11 +254,7 @@ impl<H: Host> Ring<H> {
         if !sub.chain.is_empty() {
             return false;
         }
-        let mask = self.layout.sq_entries() - 1;
-        let mut index = sub.head & mask;
-        if let Some(array) = self.layout.array() {
-            index = self.shm.load(array + index * 4, Ordering::Relaxed) & mask;
-        }
+        let Ok(index) = sq::index(&self.shm, &self.layout, sub.head) else { return true };
         let sqe: Sqe = self.sqes.read(index as usize * self.layout.sqe_size as usize);
         let reads = [Op::Read as u8, Op::ReadFixed as u8].contains(&sqe.opcode);
         !reads || sqe.flags & (IOSQE_IO_DRAIN | IOSQE_ASYNC | IOSQE_BUFFER_SELECT) != 0
@@ -306,6 +304,9 @@ impl<H: Host> Ring<H> {
             && !sub.drain.is_active()
             && !sub.drain.is_pending()
             && !sub.registered.restricted;
+        if sub.reads_plainly && alone && self.read_later(sub, sqe) {
+            return Ok(());
+        }
         match Ops::<H>::get(sqe.opcode) {
             Some(def) if alone => self.submit_alone(sub, sqe, def),
             _ => self.submit_any(sub, sqe),
@@ -330,7 +331,7 @@ impl<H: Host> Ring<H> {
             Outcome::Done(res) if req.buffer.is_none() && !is_notified(&req) => {
                 self.complete_alone(sub, req, res)
             }
-            Outcome::Resident => sub.reads.push((req, 0)),
+            Outcome::Resident => sub.reads.push((Read::Request(req), 0)),
             outcome => self.conclude(sub, req, outcome),
         }
         Ok(())

@@ -3,6 +3,7 @@
 //! Whoever waits drives: the waiting thread itself looks at readiness, runs timers and completes
 //! requests on its own stack, so that nothing is handed to another thread on the way.
 
+use crate::cq::Cq;
 use crate::ring::Ring;
 use crate::work::Finished;
 use ringfence_abi::*;
@@ -18,8 +19,9 @@ pub(crate) const FLAGS_KNOWN: u32 = IORING_ENTER_GETEVENTS
     | IORING_ENTER_EXT_ARG_REG
     | IORING_ENTER_NO_IOWAIT;
 
-/// Events taken from epoll at once.
+/// Events taken from epoll at once, and where few requests wait: room that is cleared each time.
 const EVENTS: usize = 128;
+const FEW: usize = 8;
 
 /// After this many enters that found enough without looking, readiness is looked at all the same,
 /// so that a busy program cannot starve its own connections.
@@ -248,9 +250,12 @@ impl<H: Host> Ring<H> {
         // The waker stands before anybody can be asked to use it: else a worker that is done before
         // the first wait of a ring has nothing to signal, and the wait never ends.
         self.epoll()?;
-        let id = self.cq.lock().begin_wait(want, timeouts);
         self.waiting.fetch_add(1, Ordering::AcqRel);
-        let result = self.wait_for(id, want, timeouts, limits);
+        let (id, first) = {
+            let mut cq = self.cq.lock();
+            (cq.begin_wait(want, timeouts), self.progress(&mut cq, want, timeouts))
+        };
+        let result = self.wait_for(id, want, timeouts, limits, first);
         self.waiting.fetch_sub(1, Ordering::AcqRel);
         let others = self.cq.lock().end_wait(id, &self.shm, &self.layout);
         if others {
@@ -272,16 +277,27 @@ impl<H: Host> Ring<H> {
         (cq.ready(&self.shm, &self.layout), cq.timeouts)
     }
 
-    fn wait_for(self: &Arc<Self>, id: u64, want: u32, timeouts: u32, limits: Limits) -> Result<()> {
-        let mut want = want;
+    /// Whether a wait is over, and whether another one is.
+    fn progress(&self, cq: &mut Cq, want: u32, timeouts: u32) -> (bool, bool) {
+        let wake = cq.flush_overflow(&self.shm, &self.layout);
+        let done = cq.satisfies(want, timeouts, &self.shm, &self.layout);
+        let alone = self.waiting.load(Ordering::Acquire) <= 1;
+        (done, !alone && (wake.waiters || cq.any_satisfied(&self.shm, &self.layout)))
+    }
+
+    /// Drives the ring until a wait is over; `first` is how it stands.
+    fn wait_for(
+        self: &Arc<Self>,
+        id: u64,
+        want: u32,
+        timeouts: u32,
+        limits: Limits,
+        first: (bool, bool),
+    ) -> Result<()> {
+        let (mut want, mut first) = (want, Some(first));
         loop {
-            let (done, others) = {
-                let mut cq = self.cq.lock();
-                let wake = cq.flush_overflow(&self.shm, &self.layout);
-                let done = cq.satisfies(want, timeouts, &self.shm, &self.layout);
-                let alone = self.waiting.load(Ordering::Acquire) <= 1;
-                (done, !alone && (wake.waiters || cq.any_satisfied(&self.shm, &self.layout)))
-            };
+            let (done, others) =
+                first.take().unwrap_or_else(|| self.progress(&mut self.cq.lock(), want, timeouts));
             if done {
                 return Ok(());
             }
@@ -289,7 +305,8 @@ impl<H: Host> Ring<H> {
                 // The waker was another's, and this thread has drained it.
                 self.wake_waiter();
             }
-            let now = self.host.now(Clock::Monotonic);
+            let timed = limits.deadline.is_some() || limits.min_deadline.is_some();
+            let now = if timed { self.host.now(Clock::Monotonic) } else { 0 };
             let mut until = limits.deadline;
             if let Some(min) = limits.min_deadline {
                 if now < min {
@@ -332,7 +349,20 @@ impl<H: Host> Ring<H> {
         timeout: Option<u64>,
         sigmask: Option<u64>,
     ) -> Result<()> {
-        let mut events = [Event::default(); EVENTS];
+        if self.pending.load(Ordering::Acquire) < FEW {
+            self.drive_with(role, timeout, sigmask, &mut [Event::default(); FEW])
+        } else {
+            self.drive_with(role, timeout, sigmask, &mut [Event::default(); EVENTS])
+        }
+    }
+
+    fn drive_with(
+        self: &Arc<Self>,
+        role: Role,
+        timeout: Option<u64>,
+        sigmask: Option<u64>,
+        events: &mut [Event],
+    ) -> Result<()> {
         let mut timeout = timeout;
         let deadline = self.deadline.load(Ordering::Acquire);
         if deadline != u64::MAX && timeout != Some(0) {
@@ -348,13 +378,13 @@ impl<H: Host> Ring<H> {
             || self.pending.load(Ordering::Acquire) > 0 && self.epfd.load(Ordering::Acquire) >= 0;
         let locked = look && role == Role::Guest && timeout == Some(0);
         if look && !locked {
-            count = self.wait_events(&mut events, timeout, sigmask)?;
+            count = self.wait_events(events, timeout, sigmask)?;
         }
         let due = deadline != u64::MAX || self.deadline.load(Ordering::Acquire) != u64::MAX;
         if locked || count > 0 || due || self.has_task_work.load(Ordering::Acquire) {
             let passed_by = self.with_submit(|ring, sub| {
                 if locked {
-                    count = ring.wait_events(&mut events, timeout, None).unwrap_or(0);
+                    count = ring.wait_events(events, timeout, None).unwrap_or(0);
                 }
                 sub.after.by_sleeper = role == Role::Sleeper;
                 ring.run_task_work(sub);

@@ -5,10 +5,11 @@
 //! it hurts ([`crate::patience`]). `O_DIRECT` always waits for the device, so it goes to workers.
 
 use crate::issue::Cx;
-use crate::kind::Kind;
+use crate::kind::{Kind, Kinds};
 use crate::parked::{Key, Waits};
 use crate::request::{Extra, FileRef, Outcome, Req, Request, result_of};
 use crate::residence;
+use crate::ring::Ring;
 use crate::submit::{Prep, Submit};
 use ringfence_abi::*;
 use ringfence_host::kernel_aio::{self, Iocb};
@@ -500,13 +501,32 @@ fn work<H: Host>(req: &mut Req<H>, host: &H, way: Way) -> i32 {
     }
 }
 
-/// A read for which [`suits_memory`] holds; the call stands in its caller, as in [`transfer`].
+/// Whether a read may be made plainly as it stands in its entry, without a request being made of it.
+#[inline]
+pub(crate) fn suits_memory_as_entry<H: Host>(ring: &Ring<H>, kinds: &mut Kinds, sqe: &Sqe) -> bool {
+    let extras = u32::from(sqe.ioprio) | u32::from(sqe.personality) | sqe.op_flags;
+    let plain = sqe.opcode == Op::Read as u8 && sqe.flags == 0 && extras == 0 && sqe.pad2 == 0;
+    let at_position = sqe.off != u64::MAX && sqe.len <= residence::LEN_MAX && sqe.fd >= 0;
+    let trusted = ring.shared.trusts_closes.load(Ordering::Relaxed);
+    plain
+        && at_position
+        && trusted
+        && !ring.has(IORING_SETUP_IOPOLL)
+        && kinds.get(&ring.host, sqe.fd, true, true).is_ok_and(Kind::may_be_resident)
+}
+
+/// One `pread`; the call stands in its caller, as in [`transfer`].
+#[inline(always)]
+pub(crate) fn pread<H: Host>(host: &H, fd: i32, sqe: &Sqe) -> Result<u64> {
+    let args = [fd as u64, sqe.addr, u64::from(sqe.len), sqe.off, 0, 0];
+    host.syscall(libc::SYS_pread64, args)
+}
+
+/// A read for which [`suits_memory`] holds.
 #[inline(always)]
 pub(crate) fn read_plainly<H: Host>(req: &mut Req<H>, host: &H) -> i32 {
-    let (fd, sqe) = (req.file.fd() as u64, &req.sqe);
-    let args = [fd, sqe.addr, u64::from(sqe.len), sqe.off, 0, 0];
-    match host.syscall(libc::SYS_pread64, args) {
-        Ok(n) if n == u64::from(sqe.len) => n as i32,
+    match pread(host, req.file.fd(), &req.sqe) {
+        Ok(n) if n == u64::from(req.sqe.len) => n as i32,
         result => go_on_plainly(req, host, result),
     }
 }
