@@ -81,7 +81,7 @@ fn no_lock_is_held_where_a_thread_sleeps_or_leaves() {
         |host: &Checked<Os>| host.at(Point::Return),
         |host: &Checked<Os>| host.futex_wait(&Default::default(), 1, None),
         |host: &Checked<Os>| {
-            let _ = host.wait(-1, &mut [], Some(0), None);
+            let _ = host.wait(-1, &mut [], Some(1), None);
         },
     ] {
         let titles = titles(|host| {

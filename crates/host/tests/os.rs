@@ -42,9 +42,12 @@ fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("/proc").count()
 }
 
+/// Length of a ring's memory, bytes: mostly holes.
+const LENGTH: u64 = 6 << 30;
+
 /// Makes ring memory and lets go of it; the inotify descriptor is made at the first time.
 fn make_and_close() {
-    let memory = Os.ring_memory(4096).expect("memory");
+    let memory = Os.ring_memory(LENGTH).expect("memory");
     for fd in [memory.fd, memory.own] {
         calls::close(&Os, fd).expect("close");
     }
@@ -75,7 +78,9 @@ fn file_size_limit(new: Option<[u64; 2]>) -> [u64; 2] {
 fn a_limit_of_file_sizes_stays_what_it_was() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let [_, hard] = file_size_limit(None);
-    let before = file_size_limit(Some([2048, hard]));
+    // Below the memory's length, and above that of any file that the test's own output goes to.
+    let low = [LENGTH / 2, hard];
+    let before = file_size_limit(Some(low));
     make_and_close();
-    assert_eq!(file_size_limit(Some(before)), [2048, hard]);
+    assert_eq!(file_size_limit(Some(before)), low);
 }
