@@ -79,5 +79,29 @@ ring_test!(moved, |t| {
         assert_eq!(context.get(1, 8, ms(5000)).expect("events"), [event]);
     }
     assert_eq!(t.io_destroy(context.id), Ok(()));
-    assert!(!is_mapped(context.id));
+    assert_eq!(t.io_destroy(context.id), Err(Errno::EINVAL));
+});
+
+// What else is mapped of a ring's memory in the process is no context.
+ring_test!(other_mappings, |t| {
+    let context = t.context(8)?;
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc");
+    let rows: Vec<(u64, &str)> = maps
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let start = words.next()?.split('-').next()?;
+            Some((u64::from_str_radix(start, 16).ok()?, words.nth(3)?))
+        })
+        .collect();
+    let (_, own) = *rows.iter().find(|(start, _)| *start == context.id).expect("the ring");
+    for (start, inode) in &rows {
+        if *inode == own && *start != context.id {
+            assert_eq!(t.io_destroy(*start), Err(Errno::EINVAL));
+        }
+    }
+    let file = sys::file_with(b"0123");
+    let mut buffer = [0; 4];
+    assert_eq!(context.submit(&[&pread(&file, &mut buffer, 0)]), Ok(1));
+    assert_eq!(context.get(1, 8, ms(5000)).expect("events").len(), 1);
 });

@@ -114,7 +114,9 @@ impl<H: Host, R: Rule> Contexts<H, R> {
         }
         let mut by_id = self.by_id.lock();
         let moved = by_id.values().find(|context| {
-            context.number == header.id && ring::is_at(&context.ring.shm, host, id)
+            // A stale id may be the address where the engine has a ring since: no id of a program's.
+            let shm = &context.ring.shm;
+            context.number == header.id && shm.addr() != id && ring::is_at(shm, host, id)
         });
         let moved = Arc::clone(moved?);
         by_id.remove(&moved.id());
