@@ -137,6 +137,11 @@ fn signals_that_come_all_the_time() {
 }
 
 #[test]
+fn a_handler_that_no_library_saw_ends_a_wait() {
+    Run::default().succeeds(&compile("rawhandler", &[]));
+}
+
+#[test]
 fn rings_among_other_descriptors() {
     Run::default().succeeds(&compile("waiting", &[]));
 }

@@ -86,9 +86,11 @@ pub(crate) fn wait(number: i64, args: &[u64; 6]) -> i64 {
     compiler_fence(Ordering::SeqCst);
     thread.window.store(0, Relaxed);
     std::hint::black_box(mask);
-    // The kernel ends a wait for work of its own too. No handler ran: nothing has happened yet.
-    let in_vain = looks && result == -i64::from(libc::EINTR);
-    if in_vain && thread.interrupted.load(Relaxed) == 0 { 0 } else { result }
+    // The kernel ends a wait for work of its own too, and after a stop. Where no handler ran nothing
+    // has happened yet; handlers that we do not see are given the benefit of the doubt.
+    let ended = looks && result == -i64::from(libc::EINTR);
+    let in_vain = ended && thread.interrupted.load(Relaxed) == 0 && !signal::has_foreign();
+    if in_vain { 0 } else { result }
 }
 
 /// While it lives, the thread is inside the engine.

@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 /// Signals that always have our handler: traps, and faults of the engine's copies.
 const OWNED: [i32; 3] = [libc::SIGSYS, libc::SIGSEGV, libc::SIGBUS];
 
+/// glibc's own two, for set*id and for thread cancellation, are short and run anywhere.
+const GLIBCS: [i32; 2] = [32, 33];
+
 const SA_RESTORER: u64 = 0x0400_0000;
 
 /// What the program wants done at a signal.
@@ -98,8 +101,7 @@ pub(crate) fn start() {
         return;
     }
     for signal in 1..=SIGNAL_MAX as i32 {
-        // glibc's own two, for set*id and for thread cancellation, are short and run anywhere.
-        if signal == 32 || signal == 33 {
+        if GLIBCS.contains(&signal) {
             continue;
         }
         let Ok(now) = set_kernel(signal, None) else { continue };
@@ -119,6 +121,14 @@ pub(crate) fn own() {
     for signal in OWNED {
         let _ = set_kernel(signal, Some(&owned_action(wanted(signal))));
     }
+}
+
+/// Whether a handler stands that is not behind ours: a program may install one by an instruction.
+pub(crate) fn has_foreign() -> bool {
+    let ours = on_signal as *const () as usize;
+    let is_foreign = |action: KernelAction| is_function(action.handler) && action.handler != ours;
+    let mut signals = (1..=SIGNAL_MAX as i32).filter(|signal| !GLIBCS.contains(signal));
+    signals.any(|signal| set_kernel(signal, None).is_ok_and(is_foreign))
 }
 
 fn note(signal: i32, action: KernelAction) {

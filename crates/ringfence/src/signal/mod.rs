@@ -11,7 +11,7 @@ mod action;
 mod mask;
 mod wrapper;
 
-pub(crate) use action::{own, set_trial_handler, sigaction, start};
+pub(crate) use action::{has_foreign, own, set_trial_handler, sigaction, start};
 pub(crate) use mask::{KEPT, change_mask, stripped};
 pub(crate) use wrapper::{SigInfo, let_in};
 
