@@ -35,6 +35,7 @@ mod rw;
 mod setup;
 mod skip;
 mod sqpoll;
+mod surroundings;
 mod timeout;
 mod wait;
 mod wide_entries;

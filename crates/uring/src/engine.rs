@@ -2,13 +2,14 @@
 
 use crate::attend::Attendant;
 use crate::cq::Cq;
+use crate::homes::Pools;
 use crate::inherit::Inherited;
 use crate::locks;
 use crate::request::OwnedFile;
 use crate::ring::Ring;
 use crate::ring_fds::Slots;
 use crate::submit::Submit;
-use crate::work::{Pool, op_name};
+use crate::work::op_name;
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
 use ringfence_host::sync::{
@@ -32,7 +33,7 @@ pub(crate) struct Shared<H: Host> {
     pub(crate) requests_max: AtomicUsize,
     /// Every close of a descriptor is told before it happens.
     pub(crate) trusts_closes: AtomicBool,
-    pub(crate) pool: Arc<Pool<H>>,
+    pub(crate) pools: Pools<H>,
     pub(crate) attendant: Arc<Attendant<H>>,
     /// The contexts of Linux AIO.
     pub(crate) aio: crate::aio::Contexts<H>,
@@ -253,7 +254,7 @@ impl<H: Host> Engine<H> {
             epoch: AtomicU64::new(0),
             requests_max: AtomicUsize::new(usize::MAX),
             trusts_closes: AtomicBool::new(false),
-            pool: Arc::new(Pool::new(host.clone())),
+            pools: Pools::new(&host),
             attendant: Arc::new(Attendant::new(host.clone())),
             aio: crate::aio::Contexts::new(&host),
             counts: mutex(&host, &locks::COUNTS, [0; Op::COUNT]),
@@ -550,7 +551,7 @@ impl<H: Host> Engine<H> {
             }
             stats.request_bytes += sub.bytes();
         }
-        stats.workers = self.shared.pool.threads();
+        stats.workers = self.shared.pools.threads();
         for (opcode, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             stats.operations.insert(op_name(opcode), *count);
         }

@@ -22,7 +22,7 @@ impl<H: Host> Engine<H> {
             let requests = (bytes / size_of::<Request<H>>()).max(1);
             self.shared.requests_max.store(requests, Ordering::Relaxed);
         }
-        self.shared.pool.set_limits(limits.workers);
+        self.shared.pools.set_limits(limits.workers);
     }
 
     /// Linux AIO in this process.
