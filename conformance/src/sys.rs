@@ -321,6 +321,17 @@ pub fn make_fifo(path: &std::ffi::CStr) {
     assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
 }
 
+/// Opens a fifo for writing, if anybody reads or is about to.
+///
+/// # Errors
+/// Those of `open`.
+pub fn open_for_writing(path: &std::ffi::CStr) -> std::io::Result<File> {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = std::ffi::OsStr::from_bytes(path.to_bytes());
+    File::options().write(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
 /// An epoll set.
 pub fn epoll() -> OwnedFd {
     // SAFETY: touches no memory of ours.
