@@ -197,3 +197,29 @@ ring_test!(workers_are_limited, |t| {
         drop(sys::adopt(got.res));
     }
 });
+
+// A process with rings, and requests that wait in them, may enter namespaces of its own.
+ring_test!(namespaces_of_a_process, |t| {
+    t.can_fork()?;
+    drop(t.ring(1)?);
+    let in_child = |waits: bool| {
+        sys::in_child(|| {
+            let Ok(mut ring) = t.ring(8) else { return 9 };
+            let (reader, mut writer) = sys::pipe();
+            let mut buf = [0; 4];
+            if waits {
+                ring.start(&[sqe::read_stream(fd(&reader), &mut buf).data(1)]);
+            }
+            ring.run(&[sqe::nop()]);
+            if thread::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS).is_err() {
+                return 77;
+            }
+            if !waits {
+                ring.start(&[sqe::read_stream(fd(&reader), &mut buf).data(1)]);
+            }
+            writer.write_all(b"1234").expect("write");
+            u8::from(pairs(&ring.wait_n(1)) == [(1, 4)])
+        })
+    };
+    assert_eq!([false, true].map(in_child), [Some(1), Some(1)]);
+});

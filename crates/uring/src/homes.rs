@@ -104,6 +104,12 @@ impl<H: Host> Pools<H> {
         self.all().map(|pool| pool.set_limits(limits)).next().unwrap_or_default()
     }
 
+    /// Ends idle threads soon, or lets them stay idle again; whether there are any threads.
+    pub(crate) fn send_away(&self, away: bool) -> bool {
+        self.all().for_each(|pool| pool.send_away(away));
+        self.threads() > 0
+    }
+
     /// Threads alive.
     pub(crate) fn threads(&self) -> u32 {
         self.all().map(|pool| pool.threads()).sum()

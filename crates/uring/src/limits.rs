@@ -25,6 +25,19 @@ impl<H: Host> Engine<H> {
         self.shared.pools.set_limits(limits.workers);
     }
 
+    /// Ends, soon, the threads of the engine that have nothing to do or only look after rings, for a
+    /// call that a process with several threads is refused; whether there are any.
+    pub fn send_threads_away(&self) -> bool {
+        let attendant = self.shared.attendant.send_away();
+        self.shared.pools.send_away(true) || attendant
+    }
+
+    /// Lets the engine have threads again.
+    pub fn call_threads_back(&self) {
+        self.shared.pools.send_away(false);
+        self.shared.attendant.call_back();
+    }
+
     /// Linux AIO in this process.
     pub fn aio(&self) -> crate::Aio<'_, H> {
         self.aio_of(&self.shared.aio)

@@ -264,6 +264,8 @@ struct PoolState<H: Host> {
     /// Threads at bounded work.
     at_bounded: u32,
     limits: [u32; 2],
+    /// Who is idle is to end.
+    sent_away: bool,
     /// Who takes a job rouses others for the rest.
     passes_on: bool,
 }
@@ -332,6 +334,7 @@ impl<H: Host> Pool<H> {
             idle: 0,
             at_bounded: 0,
             limits: [BOUNDED_MAX, UNBOUNDED_MAX],
+            sent_away: false,
             passes_on: false,
         };
         let state = mutex(&host, &locks::POOL, state);
@@ -445,7 +448,8 @@ impl<H: Host> Pool<H> {
             let start = self.host.now(Clock::Monotonic);
             self.host.futex_wait(&self.bell, seen, Some(IDLE_NS));
             let slept = self.host.now(Clock::Monotonic).saturating_sub(start);
-            if slept >= IDLE_NS && self.retire(thread) {
+            let goes = slept >= IDLE_NS || self.state.lock().sent_away;
+            if goes && self.retire(thread) {
                 return;
             }
         }
@@ -473,6 +477,15 @@ impl<H: Host> Pool<H> {
             }
         }
         before
+    }
+
+    /// Ends idle threads soon, or lets them stay idle again.
+    pub(crate) fn send_away(&self, away: bool) {
+        self.state.lock().sent_away = away;
+        if away {
+            self.bell.fetch_add(1, Ordering::AcqRel);
+            self.host.futex_wake(&self.bell, u32::MAX);
+        }
     }
 
     /// Threads alive.
