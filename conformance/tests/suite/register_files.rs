@@ -392,3 +392,31 @@ ring_test!(other_kinds_in_turn, |t| {
         assert_eq!(file.stream_position().expect("tell"), 0);
     }
 });
+
+// A slot that held one socket after another: what is known of one is not taken for the next.
+ring_test!(other_sockets_in_turn, |t| {
+    let mut ring = t.ring(8)?;
+    let mut buf = [0; 4];
+    for round in 0..6 {
+        let (mut far, near) = sys::stream_pair();
+        let (mut far_tcp, near_tcp) = sys::tcp_pair();
+        let number = if round % 2 == 0 { fd(&near) } else { fd(&near_tcp) };
+        let far: &mut dyn Write = if round % 2 == 0 { &mut far } else { &mut far_tcp };
+        assert_eq!(ring.register(RegisterOp::Files, &[number]), Ok(0));
+        let receive = sqe::recv(0, &mut buf, 0).fixed(0);
+        let early = round % 3 == 0;
+        if !early {
+            ring.start(&[receive.data(1)]);
+        }
+        far.write_all(b"1234").expect("write");
+        if early {
+            std::thread::sleep(ms(2));
+            ring.start(&[receive.data(1)]);
+        }
+        assert_eq!(pairs(&ring.wait_n(1)), [(1, 4)], "round {round}");
+        ring.start(&[receive.data(2)]);
+        far.write_all(b"12").expect("write");
+        assert_eq!(pairs(&ring.wait_n(1)), [(2, 2)], "round {round}");
+        assert_eq!(ring.register_raw(RegisterOp::UnregisterFiles, 0, 0), Ok(0));
+    }
+});
