@@ -283,6 +283,17 @@ pub fn wait_ready(probe: Box<dyn Fn() -> bool + Send>, timeout: Option<u64>) -> 
     world.wait(me, Wait { on: On::Ready(probe), deadline, label: "wait for readiness", place })
 }
 
+/// Does `ending` when the calling thread's run is over, however that comes: for what the machine
+/// lends a run, since a failed one may leave threads and memory that nobody drops. Nothing where no
+/// run ends: outside of a simulation, and in one that serves threads from outside.
+pub fn at_end(ending: impl FnOnce() + Send + 'static) {
+    if let Some((world, _)) = current()
+        && !world.is_service
+    {
+        world.state().endings.push(Box::new(ending));
+    }
+}
+
 /// The calling thread's number as the engine sees it; none outside of a simulation.
 pub(crate) fn id() -> Option<u32> {
     let (world, me) = current()?;

@@ -23,7 +23,7 @@ use faults::Fault;
 use ringfence_abi::{Errno, Result};
 use ringfence_host::sync::{AtomicU32, LockClass};
 use ringfence_host::{Clock, Event, Host, Os, Point, RingMemory};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Virtual time begins so long after the epoch, nanoseconds: the first of January 2026.
 const EPOCH: u64 = 1_767_225_600_000_000_000;
@@ -41,23 +41,50 @@ pub struct SimHost {
 #[derive(Debug, Default)]
 struct Inner {
     faults: Faults,
-    /// The watch for released rings: of this host alone, so that runs side by side do not take
-    /// each other's events.
-    inotify: OnceLock<Option<i32>>,
+    inotify: Arc<Inotify>,
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Some(Some(fd)) = self.inotify.get() {
-            let _ = ringfence_host::calls::close(&Os, *fd);
+/// The watch for released rings: of one host alone, so that runs side by side do not take each
+/// other's events. A user may have few of them, so it goes with the run that made it, whether or not
+/// the host does.
+#[derive(Debug, Default)]
+struct Inotify(Mutex<Option<i32>>);
+
+impl Inotify {
+    fn locked(&self) -> MutexGuard<'_, Option<i32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its descriptor, made with the first use.
+    fn fd(self: &Arc<Self>) -> Option<i32> {
+        let mut fd = self.locked();
+        if fd.is_none() {
+            let flags = libc::IN_NONBLOCK | libc::IN_CLOEXEC;
+            let made = Os.syscall(libc::SYS_inotify_init1, [flags as u64, 0, 0, 0, 0, 0]);
+            *fd = made.map(|fd| ringfence_host::calls::make_private(&Os, fd as i32)).ok();
+            let lent = Arc::clone(self);
+            thread::at_end(move || lent.close());
         }
+        *fd
+    }
+
+    fn close(&self) {
+        if let Some(fd) = self.locked().take() {
+            let _ = ringfence_host::calls::close(&Os, fd);
+        }
+    }
+}
+
+impl Drop for Inotify {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
 impl SimHost {
     /// A host with these faults.
     pub fn new(faults: Faults) -> SimHost {
-        SimHost { inner: Arc::new(Inner { faults, inotify: OnceLock::new() }) }
+        SimHost { inner: Arc::new(Inner { faults, inotify: Arc::default() }) }
     }
 
     /// Which of `events` (`POLL*`) hold on `fd`, once any does; 0 after `timeout` nanoseconds.
@@ -87,14 +114,6 @@ impl SimHost {
         if self.strikes(Fault::Late) {
             thread::sleep(1000 * (1 + thread::draw(2000)));
         }
-    }
-
-    fn inotify(&self) -> Option<i32> {
-        *self.inner.inotify.get_or_init(|| {
-            let flags = libc::IN_NONBLOCK | libc::IN_CLOEXEC;
-            let made = Os.syscall(libc::SYS_inotify_init1, [flags as u64, 0, 0, 0, 0, 0]);
-            made.map(|fd| ringfence_host::calls::make_private(&Os, fd as i32)).ok()
-        })
     }
 
     /// Takes what is ready in an epoll set, without waiting; in an order and number of the seed's.
@@ -273,22 +292,22 @@ impl Host for SimHost {
             }
         }
         let memory = Os.ring_memory(size)?;
-        let watch = self.inotify().map_or(-1, |inotify| calls::watch(inotify, memory.fd));
+        let watch = self.inner.inotify.fd().map_or(-1, |inotify| calls::watch(inotify, memory.fd));
         Ok(RingMemory { watch, ..memory })
     }
 
     fn release_fd(&self) -> Option<i32> {
-        self.inotify()
+        self.inner.inotify.fd()
     }
 
     fn private_fds(&self) -> Vec<i32> {
-        let own = self.inner.inotify.get().copied().flatten();
+        let own = *self.inner.inotify.locked();
         own.into_iter().chain(Os.private_fds()).collect()
     }
 
     fn released(&self, out: &mut Vec<i32>) {
-        if let Some(Some(inotify)) = self.inner.inotify.get() {
-            calls::released(*inotify, out);
+        if let Some(inotify) = *self.inner.inotify.locked() {
+            calls::released(inotify, out);
         }
     }
 }
