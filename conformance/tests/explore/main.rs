@@ -15,7 +15,7 @@ use ringfence_abi::*;
 use ringfence_conformance::sim::Simulated;
 use ringfence_conformance::{Ring, Target, sys};
 use ringfence_host::{Host, Os, calls};
-use ringfence_sim::{Explorer, Faults, Report, Strategy, spawn};
+use ringfence_sim::{Explorer, Faults, Report, SimHost, Strategy, spawn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Descriptors are the process's: one exploration at a time, so that each can count them.
@@ -39,7 +39,8 @@ fn open_files() -> Vec<(String, String)> {
 /// Explores `body`, each run on an engine of its own that must have let go of all in the end.
 fn explored(strategy: Strategy, faults: Faults, body: fn(&Arc<Simulated>)) -> Report {
     let _alone = alone();
-    // The one descriptor that the operating system's host keeps for good.
+    // The descriptors that hosts keep for good: the operating system's, and the simulation's.
+    let _ = SimHost::default().release_fd();
     let memory = Os.ring_memory(4096).expect("memory");
     for fd in [memory.fd, memory.own] {
         calls::close(&Os, fd).expect("close");

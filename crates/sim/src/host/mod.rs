@@ -13,6 +13,7 @@
 
 mod calls;
 mod faults;
+mod releases;
 
 pub use faults::Faults;
 
@@ -20,10 +21,11 @@ use crate::lock::RawLock;
 use crate::state::Woken;
 use crate::thread::{self, current};
 use faults::Fault;
+use releases::Releases;
 use ringfence_abi::{Errno, Result};
 use ringfence_host::sync::{AtomicU32, LockClass};
 use ringfence_host::{Clock, Event, Host, Os, Point, RingMemory};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Virtual time begins so long after the epoch, nanoseconds: the first of January 2026.
 const EPOCH: u64 = 1_767_225_600_000_000_000;
@@ -41,50 +43,13 @@ pub struct SimHost {
 #[derive(Debug, Default)]
 struct Inner {
     faults: Faults,
-    inotify: Arc<Inotify>,
-}
-
-/// The watch for released rings: of one host alone, so that runs side by side do not take each
-/// other's events. A user may have few of them, so it goes with the run that made it, whether or not
-/// the host does.
-#[derive(Debug, Default)]
-struct Inotify(Mutex<Option<i32>>);
-
-impl Inotify {
-    fn locked(&self) -> MutexGuard<'_, Option<i32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Its descriptor, made with the first use.
-    fn fd(self: &Arc<Self>) -> Option<i32> {
-        let mut fd = self.locked();
-        if fd.is_none() {
-            let flags = libc::IN_NONBLOCK | libc::IN_CLOEXEC;
-            let made = Os.syscall(libc::SYS_inotify_init1, [flags as u64, 0, 0, 0, 0, 0]);
-            *fd = made.map(|fd| ringfence_host::calls::make_private(&Os, fd as i32)).ok();
-            let lent = Arc::clone(self);
-            thread::at_end(move || lent.close());
-        }
-        *fd
-    }
-
-    fn close(&self) {
-        if let Some(fd) = self.locked().take() {
-            let _ = ringfence_host::calls::close(&Os, fd);
-        }
-    }
-}
-
-impl Drop for Inotify {
-    fn drop(&mut self) {
-        self.close();
-    }
+    releases: Arc<Releases>,
 }
 
 impl SimHost {
     /// A host with these faults.
     pub fn new(faults: Faults) -> SimHost {
-        SimHost { inner: Arc::new(Inner { faults, inotify: Arc::default() }) }
+        SimHost { inner: Arc::new(Inner { faults, releases: Arc::default() }) }
     }
 
     /// Which of `events` (`POLL*`) hold on `fd`, once any does; 0 after `timeout` nanoseconds.
@@ -292,22 +257,20 @@ impl Host for SimHost {
             }
         }
         let memory = Os.ring_memory(size)?;
-        let watch = self.inner.inotify.fd().map_or(-1, |inotify| calls::watch(inotify, memory.fd));
+        let watch = self.inner.releases.watch(memory.fd);
         Ok(RingMemory { watch, ..memory })
     }
 
     fn release_fd(&self) -> Option<i32> {
-        self.inner.inotify.fd()
+        self.inner.releases.fd()
     }
 
     fn private_fds(&self) -> Vec<i32> {
-        let own = *self.inner.inotify.locked();
+        let own = self.inner.releases.known_fd();
         own.into_iter().chain(Os.private_fds()).collect()
     }
 
     fn released(&self, out: &mut Vec<i32>) {
-        if let Some(inotify) = *self.inner.inotify.locked() {
-            calls::released(inotify, out);
-        }
+        self.inner.releases.take(out);
     }
 }
