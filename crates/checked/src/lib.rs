@@ -101,6 +101,12 @@ impl<H: Host> Host for Checked<H> {
         self.host.at(point);
     }
 
+    #[inline]
+    #[track_caller]
+    fn step() {
+        H::step();
+    }
+
     fn syscall(&self, number: i64, args: [u64; 6]) -> Result<u64> {
         self.host.syscall(number, args)
     }

@@ -139,6 +139,12 @@ impl<S: Set> Host for Past<S> {
         }
     }
 
+    #[inline]
+    #[track_caller]
+    fn step() {
+        SimHost::step();
+    }
+
     fn syscall(&self, number: i64, args: [u64; 6]) -> Result<u64> {
         let result = self.host.syscall(number, args);
         self.oracles.follow(number, &args, &result);

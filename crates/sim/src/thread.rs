@@ -194,6 +194,17 @@ pub fn point(label: &'static str) {
     }
 }
 
+/// A switch point at a word that threads share without a lock. None where time is the machine's: who
+/// spins there would take long, and what takes long is done otherwise.
+#[track_caller]
+pub(crate) fn step() {
+    if let Some((world, me)) = current()
+        && !world.is_service
+    {
+        world.point(me, "word", Location::caller());
+    }
+}
+
 /// As [`point`] of a thread that waits for others in a loop: they come first.
 #[track_caller]
 pub fn yield_now() {

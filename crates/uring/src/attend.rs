@@ -9,7 +9,8 @@ use crate::locks;
 use crate::ring::Ring;
 use crate::wait::Role;
 use ringfence_abi::Result;
-use ringfence_host::sync::{Arc, AtomicBool, AtomicI32, Mutex, Ordering, mutex};
+use ringfence_host::atomic::{AtomicBool, AtomicI32};
+use ringfence_host::sync::{Arc, Mutex, Ordering, mutex};
 use ringfence_host::{Clock, Event, Host, calls};
 
 /// How long a ring may lie without a visitor before it is taken over, nanoseconds.
@@ -37,11 +38,11 @@ pub(crate) struct Attendant<H: Host> {
     host: H,
     charges: Mutex<H, Vec<Charge<H>>>,
     /// Its epoll set, -1 before it runs.
-    epfd: AtomicI32,
-    waker: AtomicI32,
-    running: AtomicBool,
+    epfd: AtomicI32<H>,
+    waker: AtomicI32<H>,
+    running: AtomicBool<H>,
     /// It sleeps without a time limit and must be woken for a ring to be looked at.
-    parked: AtomicBool,
+    parked: AtomicBool<H>,
 }
 
 impl<H: Host> Attendant<H> {

@@ -134,6 +134,11 @@ impl Host for SimHost {
         }
     }
 
+    #[track_caller]
+    fn step() {
+        thread::step();
+    }
+
     fn syscall(&self, number: i64, args: [u64; 6]) -> Result<u64> {
         if current().is_none() {
             return Os.syscall(number, args);
