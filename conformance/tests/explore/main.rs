@@ -5,6 +5,7 @@
 mod attendant;
 mod cancel;
 mod links;
+mod lock;
 mod overflow;
 mod programs;
 mod teardown;

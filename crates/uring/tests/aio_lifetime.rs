@@ -5,7 +5,7 @@
 //! that itself, in every call. Each test runs twice: with the rule in force, which must be clean,
 //! and with the historic one, which takes a reference unconditionally and must be caught.
 
-use ringfence_abi::{Errno, IoEvent, Iocb, Timespec};
+use ringfence_abi::{Errno, IOCB_CMD_POLL, IoEvent, Iocb, Timespec};
 use ringfence_host::{Host, Os, calls};
 use ringfence_sim::{Explorer, Report, SimHost, Strategy, spawn};
 use ringfence_uring::Engine;
@@ -282,6 +282,48 @@ fn refused_requests_keep_no_place() {
     }
     assert_eq!(world.submit(id, &mut recent), Ok(1));
     assert_eq!(world.aio().destroy(id), Ok(()));
+}
+
+/// A request is accepted only if its event will have a place: of polls that all wait, as many as have
+/// one, and then each has its event.
+#[test]
+fn what_is_accepted_has_a_place_for_its_event() {
+    let world = World::<Os, OnlyLive>::new(Os);
+    let (id, mut recent) = (world.setup(), Recent::default());
+    let (reader, writer) = calls::pipe2(&Os, libc::O_CLOEXEC).expect("a pipe");
+    let poll = |data| Iocb {
+        data,
+        opcode: IOCB_CMD_POLL,
+        fd: reader,
+        buf: libc::POLLIN as u64,
+        ..Iocb::default()
+    };
+    let mut accepted = 0u64;
+    loop {
+        let request = poll(accepted);
+        let list = [std::ptr::from_ref(&request) as u64];
+        match world.aio().submit(id, 1, list.as_ptr() as u64, &mut recent) {
+            Ok(1) => accepted += 1,
+            result => break assert_eq!(result, Err(Errno::EAGAIN)),
+        }
+        assert!(accepted < 100_000, "no end of places");
+    }
+    assert!(accepted >= 4, "{accepted}");
+    assert_eq!(calls::write(&Os, writer, b"x".as_ptr() as u64, 1), Ok(1));
+    let mut seen = vec![false; accepted as usize];
+    for _ in 0..accepted {
+        let mut event = IoEvent::default();
+        let to = calls::addr_mut(&mut event);
+        let long = Timespec { tv_sec: 20, tv_nsec: 0 };
+        let long = std::ptr::from_ref(&long) as u64;
+        assert_eq!(world.aio().getevents(id, [1, 1], to, long, &mut recent), Ok(1));
+        let event = std::hint::black_box(event);
+        assert!(!std::mem::replace(&mut seen[event.data as usize], true), "{event:?} came twice");
+    }
+    assert_eq!(world.aio().destroy(id), Ok(()));
+    for fd in [reader, writer] {
+        calls::close(&Os, fd).expect("close");
+    }
 }
 
 /// Two threads take events of one context while a third makes them: each event is taken once.

@@ -23,7 +23,7 @@ use crate::thread::{self, current};
 use faults::Fault;
 use releases::Releases;
 use ringfence_abi::{Errno, Result};
-use ringfence_host::sync::{AtomicU32, LockClass};
+use ringfence_host::sync::{AtomicU32, Futex, LockClass};
 use ringfence_host::{Clock, Event, Host, Os, Point, RingMemory};
 use std::sync::Arc;
 
@@ -277,5 +277,16 @@ impl Host for SimHost {
 
     fn released(&self, out: &mut Vec<i32>) {
         self.inner.releases.take(out);
+    }
+}
+
+/// For exploring the operating system's lock itself; the engine's locks on this host are [`RawLock`]s.
+impl Futex for SimHost {
+    fn sleep(word: &AtomicU32, value: u32) {
+        thread::wait(word, value, None);
+    }
+
+    fn rouse(word: &AtomicU32) {
+        thread::wake(word, 1);
     }
 }
