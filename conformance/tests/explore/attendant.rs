@@ -168,3 +168,31 @@ fn what_is_parked_as_the_attendant_falls_asleep_is_driven() {
 fn what_is_parked_as_the_attendant_strikes_a_ring_is_driven() {
     explored_again(|sim| parked_as_it_gives_back(sim, false));
 }
+
+/// The attendant is woken for a ring, finds nothing pending, and strikes it from its list, just as the
+/// next request is parked: that is driven all the same.
+fn parked_as_it_is_struck(sim: &Arc<Simulated>) {
+    let (silent, _writer) = sys::pipe();
+    let (reader, writer) = sys::pipe();
+    let mut ring = ring(sim, 8, 0);
+    let poll = |n| sqe::poll_add(fd(&silent), libc::POLLIN).data(n);
+    ring.start(&[poll(1)]);
+    // It has taken the ring over, and sleeps.
+    sleep(1_000_000);
+    ring.start(&[poll(2)]);
+    ring.start(&[sqe::cancel(1, 0).data(3), sqe::cancel(2, 0).data(4)]);
+    assert_eq!(watch(&mut ring, 4).len(), 4);
+    sleep(1_000 * (1 + ringfence_sim::choose(4) as u64));
+    let mut buf = [0; 4];
+    ring.start(&[sqe::read_stream(fd(&reader), &mut buf).data(5)]);
+    let writer = writes(sim, fd(&writer), b"ab", 100_000);
+    assert_eq!(watch(&mut ring, 1), [(5, 2)]);
+    writer.join();
+}
+
+#[test]
+fn a_ring_that_is_struck_as_it_has_work_again_is_driven() {
+    let search = Strategy::Exhaustive { preemptions: 1, runs_max: 4000 };
+    explored(search, Faults::default(), parked_as_it_is_struck);
+    thoroughly(1, parked_as_it_is_struck);
+}

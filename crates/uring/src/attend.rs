@@ -198,7 +198,7 @@ impl<H: Host> Attendant<H> {
         let now = self.host.now(Clock::Monotonic);
         let rings: Vec<Arc<Ring<H>>> = {
             let mut charges = self.charges.lock();
-            charges.retain(|charge| self.keeps(charge));
+            charges.retain_mut(|charge| self.keeps(charge));
             charges.iter().map(|charge| Arc::clone(&charge.ring)).collect()
         };
         let mut round = Round { timeout: None, charges: rings.len() };
@@ -215,11 +215,12 @@ impl<H: Host> Attendant<H> {
     }
 
     /// Whether a ring stays on the list.
-    fn keeps(&self, charge: &Charge<H>) -> bool {
+    fn keeps(&self, charge: &mut Charge<H>) -> bool {
         let ring = &charge.ring;
         let keep = ring.needs_attendant();
         if !keep {
-            if charge.taken {
+            // If it stays after all, it is taken over anew.
+            if std::mem::replace(&mut charge.taken, false) {
                 self.give_back(ring);
             }
             ring.attended.store(false, Ordering::Release);
