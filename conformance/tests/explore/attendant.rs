@@ -55,7 +55,7 @@ fn visited(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_timer_of_a_ring_that_is_visited_fires() {
-    thoroughly(1, visited);
+    exhaustively(1, visited);
 }
 
 /// The submission thread goes to sleep while the program submits.
@@ -104,7 +104,7 @@ fn holds_files(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_ring_that_holds_files_leaves_the_attendant_asleep() {
-    thoroughly(1, holds_files);
+    exhaustively(1, holds_files);
 }
 
 /// A waiter that finds what it wants leaves its waker standing; what is pending then must not keep
@@ -128,7 +128,7 @@ fn waker_left_standing(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_waker_that_is_for_nobody_leaves_the_attendant_asleep() {
-    thoroughly(1, waker_left_standing);
+    exhaustively(1, waker_left_standing);
 }
 
 /// A ring has nothing to drive any more, and then something again, just as the attendant gives it
@@ -192,7 +192,5 @@ fn parked_as_it_is_struck(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_ring_that_is_struck_as_it_has_work_again_is_driven() {
-    let search = Strategy::Exhaustive { preemptions: 1, runs_max: 4000 };
-    explored(search, Faults::default(), parked_as_it_is_struck);
     thoroughly(1, parked_as_it_is_struck);
 }
