@@ -176,6 +176,10 @@ impl<H: Host> Host for Checked<H> {
         self.host.release_fd()
     }
 
+    fn allows_kernel_aio(&self) -> bool {
+        self.host.allows_kernel_aio()
+    }
+
     fn private_fds(&self) -> Vec<i32> {
         self.host.private_fds()
     }
