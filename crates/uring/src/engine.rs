@@ -10,10 +10,9 @@ use crate::ring_fds::Slots;
 use crate::submit::Submit;
 use crate::work::{Pool, op_name};
 use ringfence_abi::*;
+use ringfence_host::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 use ringfence_host::shm::Shm;
-use ringfence_host::sync::{
-    Arc, AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, mutex,
-};
+use ringfence_host::sync::{Arc, Mutex, Ordering, mutex};
 use ringfence_host::{Host, Point, RingMemory, calls, plain};
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,12 +25,12 @@ pub(crate) struct Shared<H: Host> {
     pub(crate) inherited: Mutex<H, Inherited<H>>,
     pub(crate) rings: Mutex<H, Rings<H>>,
     /// How many rings there are; a look without the lock.
-    count: AtomicUsize,
-    epoch: AtomicU64,
+    count: AtomicUsize<H>,
+    epoch: AtomicU64<H>,
     /// Requests that a ring may have alive.
-    pub(crate) requests_max: AtomicUsize,
+    pub(crate) requests_max: AtomicUsize<H>,
     /// Every close of a descriptor is told before it happens.
-    pub(crate) trusts_closes: AtomicBool,
+    pub(crate) trusts_closes: AtomicBool<H>,
     pub(crate) pool: Arc<Pool<H>>,
     pub(crate) attendant: Arc<Attendant<H>>,
     /// The contexts of Linux AIO.

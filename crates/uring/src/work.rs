@@ -11,7 +11,8 @@ use crate::parked::Key;
 use crate::request::{OwnedFile, Req};
 use crate::ring::Ring;
 use ringfence_abi::Op;
-use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering, mutex};
+use ringfence_host::atomic::{AtomicBool, AtomicU32};
+use ringfence_host::sync::{Arc, Mutex, Ordering, mutex};
 use ringfence_host::{Clock, Host, Point};
 use std::collections::VecDeque;
 
@@ -69,7 +70,7 @@ pub(crate) struct Job<H: Host> {
     pub(crate) key: Key,
     unbounded: bool,
     /// The worker that took it has made its call.
-    made: AtomicBool,
+    made: AtomicBool<H>,
     state: Mutex<H, JobState<H>>,
 }
 
@@ -293,7 +294,7 @@ pub(crate) struct Pool<H: Host> {
     host: H,
     state: Mutex<H, PoolState<H>>,
     /// Bumped for each queued job; idle threads sleep on it.
-    bell: Arc<AtomicU32>,
+    bell: Arc<AtomicU32<H>>,
 }
 
 impl<H: Host> Pool<H> {
@@ -336,7 +337,7 @@ impl<H: Host> Pool<H> {
             }
         }
         self.bell.fetch_add(1, Ordering::Release);
-        self.host.futex_wake(&self.bell, rouse);
+        self.host.futex_wake(self.bell.word(), rouse);
         for _ in 0..start {
             self.start_thread();
         }
@@ -382,7 +383,7 @@ impl<H: Host> Pool<H> {
                 (next, start)
             };
             if let Some(start) = start {
-                self.host.futex_wake(&self.bell, FANOUT);
+                self.host.futex_wake(self.bell.word(), FANOUT);
                 (0..start).for_each(|_| self.start_thread());
             }
             if let Some(task) = next {
@@ -394,7 +395,7 @@ impl<H: Host> Pool<H> {
                 continue;
             }
             let start = self.host.now(Clock::Monotonic);
-            self.host.futex_wait(&self.bell, seen, Some(IDLE_NS));
+            self.host.futex_wait(self.bell.word(), seen, Some(IDLE_NS));
             let slept = self.host.now(Clock::Monotonic).saturating_sub(start);
             if slept >= IDLE_NS && self.retire() {
                 return;
