@@ -141,6 +141,7 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
 pub(crate) fn start_late() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
+        crate::failure::watch(rewrites());
         real::resolve();
         crate::sanitizer::start();
         process::start();
