@@ -204,6 +204,19 @@ fn an_idle_thread_of_a_submission_queue_sleeps() {
     Run::default().succeeds(&compile("sqpoll", &[]));
 }
 
+/// A process without a ring has no thread of ours; rings that wait use no processor; and a hundred
+/// thousand leave nothing behind. The program checks that itself, and prints what docs/FOOTPRINT.md has.
+#[test]
+fn rings_leave_nothing_and_waits_cost_nothing() {
+    let program = compile("footprint", &[]);
+    for (what, count) in [("idle", "300"), ("rings", "20"), ("requests", "2000")] {
+        let (status, _, stderr) = Run::default().arg(what).arg(count).run(&program);
+        assert!(status.success(), "{what}: {stderr}");
+    }
+    let (status, stdout, stderr) = Run::default().arg("dropped").arg("100000").run(&program);
+    assert!(status.success() && stdout.starts_with("100000 rings"), "{stdout}{stderr}");
+}
+
 #[test]
 fn a_ring_cannot_be_sent() {
     Run::default().succeeds(&compile("rights", &[]));
