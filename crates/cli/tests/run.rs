@@ -156,6 +156,16 @@ fn missing_is_127_and_not_executable_126() {
     assert!(refusal(&mut ringfence_run(directory.path()), 125).contains("CMD"));
 }
 
+#[test]
+fn a_file_for_counters_stays_where_it_was_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = ringfence_run(directory.path());
+    command.current_dir(directory.path()).args(["--stats=counters", "--", "env"]);
+    let stdout = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let whole = std::fs::canonicalize(directory.path()).unwrap().join("counters");
+    assert!(stdout.contains(&format!("RINGFENCE_STATS={}\n", whole.display())), "{stdout}");
+}
+
 /// Nobody writes to the pipe: who opened it would wait for ever.
 #[test]
 fn a_pipe_is_no_program() {

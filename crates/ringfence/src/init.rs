@@ -147,6 +147,7 @@ pub(crate) fn start_late() {
         process::start();
         signal::start();
         backend::start();
+        crate::counters::start();
         ACTIVE.store(true, Relaxed);
         if rewrites() || config::get().tier > Tier::Symbols {
             // Addresses are written after the loader tells of an object, so `dlopen` must return.
