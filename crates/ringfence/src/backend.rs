@@ -259,7 +259,10 @@ pub(crate) fn fork_child() {
     }
 }
 
-/// Descriptors of the engine's own, ascending.
+/// Descriptors that are ours, ascending.
 pub(crate) fn private_fds() -> Vec<u32> {
-    engine().map(Engine::private_fds).unwrap_or_default()
+    let mut fds = engine().map(Engine::private_fds).unwrap_or_default();
+    fds.extend(crate::counters::private_fd());
+    fds.sort_unstable();
+    fds
 }
