@@ -2,6 +2,7 @@
 
 use crate::attend::Attendant;
 use crate::cq::Cq;
+use crate::homes::Pools;
 use crate::inherit::Inherited;
 use crate::locks;
 use crate::request::OwnedFile;
@@ -9,7 +10,6 @@ use crate::ring::Ring;
 use crate::ring_fds::{Slots, is_named};
 use crate::stats::Past;
 use crate::submit::Submit;
-use crate::work::Pool;
 use ringfence_abi::*;
 use ringfence_host::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 use ringfence_host::shm::Shm;
@@ -29,7 +29,7 @@ pub(crate) struct Shared<H: Host> {
     pub(crate) requests_max: AtomicUsize<H>,
     /// Every close of a descriptor is told before it happens.
     pub(crate) trusts_closes: AtomicBool<H>,
-    pub(crate) pool: Arc<Pool<H>>,
+    pub(crate) pools: Pools<H>,
     pub(crate) attendant: Arc<Attendant<H>>,
     /// The contexts of Linux AIO.
     pub(crate) aio: crate::aio::Contexts<H>,
@@ -165,7 +165,7 @@ impl<H: Host> Engine<H> {
             epoch: AtomicU64::new(0),
             requests_max: AtomicUsize::new(usize::MAX),
             trusts_closes: AtomicBool::new(false),
-            pool: Arc::new(Pool::new(host.clone())),
+            pools: Pools::new(&host),
             attendant: Arc::new(Attendant::new(host.clone())),
             aio: crate::aio::Contexts::new(&host),
             past: mutex(&host, &locks::COUNTS, Past::default()),
