@@ -186,6 +186,13 @@ pub(crate) fn send_threads_away() -> bool {
     engine().is_some_and(Engine::send_threads_away)
 }
 
+/// A thread has left what it shared with the others.
+pub(crate) fn tell_parted() {
+    if let Some(engine) = engine() {
+        engine.tell_parted();
+    }
+}
+
 /// Lets the engine have threads again.
 pub(crate) fn call_threads_back() {
     if let Some(engine) = engine() {

@@ -343,8 +343,9 @@ impl<H: Host> Pool<H> {
     }
 
     /// Whether its threads have these surroundings; it is the caller's then to queue something. A
-    /// pool without threads takes on whatever surroundings are asked for.
-    pub(crate) fn is_reserved_for(&self, home: Home) -> bool {
+    /// pool without threads takes on whatever surroundings are asked for. `parted`: the user is not
+    /// all that may differ.
+    pub(crate) fn is_reserved_for(&self, home: Home, parted: bool) -> bool {
         let known = {
             let mut state = self.state.lock();
             state.reserved += 1;
@@ -353,7 +354,7 @@ impl<H: Host> Pool<H> {
             }
             state.home.by(state.serving.first())
         };
-        let is = home.is(&known, &self.host);
+        let is = home.is_user_of(&known) && (!parted || home.is(&known, &self.host));
         if !is {
             self.state.lock().reserved -= 1;
         }
