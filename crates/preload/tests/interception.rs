@@ -190,8 +190,13 @@ fn limits_of_requests_and_of_workers() {
     let run = Run::default().arg("requests").env("RINGFENCE_REQUEST_MEMORY", "1");
     run.succeeds(&program);
     let (_, _, stderr) = run.env("RINGFENCE_STATS", "1").run(&program);
-    let held = stderr.split("request bytes ").nth(1).and_then(|text| text.trim().parse().ok());
-    assert!(held.is_some_and(|bytes: u64| bytes > 0), "{stderr}");
+    let held = |before: &str| -> Option<u64> {
+        stderr.split(before).nth(1)?.split_terminator([' ', ',', ';', '\n']).next()?.parse().ok()
+    };
+    // One request fits, and one is all that there ever was.
+    let bytes = held("request bytes ").unwrap_or(0);
+    assert!(bytes > 0 && held("at most ") == Some(bytes), "{stderr}");
+    assert!(stderr.contains(&format!(": {bytes} bytes, at most {bytes}\n")), "{stderr}");
     for most in ["1", "3"] {
         let workers = if most == "1" { "1,1" } else { "3" };
         let run = Run::default().arg("workers").arg(most).env("RINGFENCE_WORKERS", workers);
@@ -199,9 +204,31 @@ fn limits_of_requests_and_of_workers() {
     }
 }
 
+/// ls(1) closes standard output and standard error before it ends, to hear of a full disk.
+#[test]
+fn counters_are_told_though_the_program_closed_its_standard_error() {
+    let run = Run::default().arg("-d").arg("/").env("RINGFENCE_STATS", "1");
+    let (status, stdout, stderr) = run.run(std::path::Path::new("/bin/ls"));
+    assert!(status.success() && stdout == "/\n", "{stderr}");
+    assert!(stderr.starts_with("ringfence: operations:; rings 0,"), "{stderr}");
+}
+
 #[test]
 fn an_idle_thread_of_a_submission_queue_sleeps() {
     Run::default().succeeds(&compile("sqpoll", &[]));
+}
+
+/// A process without a ring has no thread of ours; rings that wait use no processor; and a hundred
+/// thousand leave nothing behind. The program checks that itself, and prints what docs/FOOTPRINT.md has.
+#[test]
+fn rings_leave_nothing_and_waits_cost_nothing() {
+    let program = compile("footprint", &[]);
+    for (what, count) in [("idle", "300"), ("rings", "20"), ("requests", "2000")] {
+        let (status, _, stderr) = Run::default().arg(what).arg(count).run(&program);
+        assert!(status.success(), "{what}: {stderr}");
+    }
+    let (status, stdout, stderr) = Run::default().arg("dropped").arg("100000").run(&program);
+    assert!(status.success() && stdout.starts_with("100000 rings"), "{stdout}{stderr}");
 }
 
 #[test]

@@ -141,11 +141,13 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
 pub(crate) fn start_late() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
+        crate::failure::watch(rewrites());
         real::resolve();
         crate::sanitizer::start();
         process::start();
         signal::start();
         backend::start();
+        crate::counters::start();
         ACTIVE.store(true, Relaxed);
         if rewrites() || config::get().tier > Tier::Symbols {
             // Addresses are written after the loader tells of an object, so `dlopen` must return.

@@ -29,6 +29,7 @@ mod config;
 mod counters;
 mod dispatch;
 mod entry;
+mod failure;
 mod filter;
 mod got;
 #[doc(hidden)]

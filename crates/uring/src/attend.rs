@@ -41,6 +41,8 @@ pub(crate) struct Attendant<H: Host> {
     epfd: AtomicI32<H>,
     waker: AtomicI32<H>,
     running: AtomicBool<H>,
+    /// It is to end although there are rings, and none is to start.
+    sent_away: AtomicBool<H>,
     /// It sleeps without a time limit and must be woken for a ring to be looked at.
     parked: AtomicBool<H>,
 }
@@ -54,6 +56,7 @@ impl<H: Host> Attendant<H> {
             epfd: AtomicI32::new(-1),
             waker: AtomicI32::new(-1),
             running: AtomicBool::new(false),
+            sent_away: AtomicBool::new(false),
             parked: AtomicBool::new(false),
         }
     }
@@ -110,8 +113,24 @@ impl<H: Host> Attendant<H> {
         }
     }
 
+    /// Ends the thread soon, until it is called back; whether there was one.
+    pub(crate) fn send_away(&self) -> bool {
+        self.sent_away.store(true, Ordering::SeqCst);
+        self.wake();
+        self.running.load(Ordering::Acquire)
+    }
+
+    /// Starts it again for the rings on the list.
+    pub(crate) fn call_back(self: &Arc<Self>) {
+        self.sent_away.store(false, Ordering::SeqCst);
+        let charged = !self.charges.lock().is_empty();
+        if charged {
+            self.start();
+        }
+    }
+
     fn start(self: &Arc<Self>) {
-        if self.running.swap(true, Ordering::AcqRel) {
+        if self.sent_away.load(Ordering::SeqCst) || self.running.swap(true, Ordering::AcqRel) {
             return;
         }
         let attendant = Arc::clone(self);
@@ -160,6 +179,10 @@ impl<H: Host> Attendant<H> {
         let epfd = self.epfd.load(Ordering::Acquire);
         let mut pause = GRACE_NS;
         loop {
+            if self.sent_away.load(Ordering::SeqCst) {
+                self.running.store(false, Ordering::Release);
+                return;
+            }
             let round = self.look_round(&mut pause);
             if round.charges == 0 && self.retire() {
                 return;

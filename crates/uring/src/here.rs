@@ -105,7 +105,7 @@ impl<H: Host> Rest<H> {
     /// Gives to the pool what is the pool's.
     pub(crate) fn queue(&mut self, ring: &Arc<Ring<H>>) {
         if !self.jobs.is_empty() || !self.blocked.is_empty() {
-            ring.shared.pool.queue(std::mem::take(&mut self.jobs), &self.blocked);
+            ring.shared.pools.queue(std::mem::take(&mut self.jobs), &self.blocked);
         }
     }
 
@@ -144,7 +144,7 @@ impl<H: Host> Here<H> {
             }
         }
         if !others.is_empty() {
-            ring.shared.pool.queue(others, &[]);
+            ring.shared.pools.queue(others, &[]);
         }
         Done { results, patience, reads: self.reads, residence: self.residence }
     }
