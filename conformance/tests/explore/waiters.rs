@@ -103,7 +103,7 @@ fn deferred(sim: &Arc<Simulated>) {
 
 #[test]
 fn an_owner_hears_of_its_task_work() {
-    thoroughly(1, deferred);
+    exhaustively(1, deferred);
 }
 
 /// Two rings send each other messages at once: no lock is waited for in a circle.

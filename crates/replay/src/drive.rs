@@ -47,7 +47,7 @@ impl Settings {
     /// go.
     #[must_use]
     pub fn full(self) -> Settings {
-        Settings { mended: 100, preemptions: 2, all_max: 1_000_000, ..self }
+        Settings { mended: 100, preemptions: 2, all_max: 200_000, ..self }
     }
 }
 
