@@ -192,5 +192,5 @@ fn parked_as_it_is_struck(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_ring_that_is_struck_as_it_has_work_again_is_driven() {
-    thoroughly(1, parked_as_it_is_struck);
+    exhaustively(1, parked_as_it_is_struck);
 }
