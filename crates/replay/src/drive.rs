@@ -36,7 +36,7 @@ impl Default for Settings {
             schedules_max: 1000,
             mended: 12,
             preemptions: 1,
-            all_max: 400,
+            all_max: 10_000,
             schedule: None,
         }
     }
@@ -47,7 +47,7 @@ impl Settings {
     /// go.
     #[must_use]
     pub fn full(self) -> Settings {
-        Settings { mended: 100, preemptions: 2, all_max: 20_000, ..self }
+        Settings { mended: 100, preemptions: 2, all_max: 1_000_000, ..self }
     }
 }
 

@@ -108,6 +108,16 @@ fn the_seed_decides_what_is_run() {
     assert_eq!(schedules[0], schedules[2]);
 }
 
+/// What the command runs without further ado has all schedules of the mended forms with one preemption.
+#[test]
+fn all_schedules_with_one_preemption_are_clean() {
+    for story in STORIES {
+        let told = replay(story, &Settings { runs: 1, ..Settings::default() });
+        assert!(told.is_as_told(), "{}: {}", told.name, told.mended_report);
+        assert_eq!(told.complete, Some(1), "{}: {} explored", told.name, told.explored);
+    }
+}
+
 /// A search that may run but few schedules may find nothing; that is no success.
 #[test]
 fn what_is_not_found_is_told() {
