@@ -5,6 +5,7 @@ mod common;
 use common::{Run, compile};
 use ringfence_refusal::{Answer, refuse_calls};
 use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
 
 /// Whether this kernel has syscall user dispatch in its inclusive mode, as the library finds out.
 fn dispatch_works() -> bool {
@@ -227,7 +228,8 @@ fn rings_leave_nothing_and_waits_cost_nothing() {
         let (status, _, stderr) = Run::default().arg(what).arg(count).run(&program);
         assert!(status.success(), "{what}: {stderr}");
     }
-    let (status, stdout, stderr) = Run::default().arg("dropped").arg("100000").run(&program);
+    let run = Run { patience: Duration::from_secs(300), ..Run::default() };
+    let (status, stdout, stderr) = run.arg("dropped").arg("100000").run(&program);
     assert!(status.success() && stdout.starts_with("100000 rings"), "{stdout}{stderr}");
 }
 
