@@ -35,6 +35,7 @@ mod got;
 #[doc(hidden)]
 pub mod hooks;
 mod init;
+mod inline_aio;
 mod loader;
 mod lock;
 mod objects;

@@ -19,18 +19,23 @@ static long entries(const char *path)
     return count;
 }
 
-/* Memory of this process alone, bytes: a page that is mapped twice counts once. */
-static long memory(void)
+/* Memory of this process, bytes: a page that is mapped twice counts once. Of files, a library's pages
+   count by how many processes have them mapped now, so that they are left out where others come and go. */
+static long memory(int with_files)
 {
     char line[256];
-    long kib = -1;
+    long sum = 0;
     FILE *file = fopen("/proc/self/smaps_rollup", "r");
     CHECK(file);
-    while (kib < 0 && fgets(line, sizeof line, file))
-        sscanf(line, "Pss: %ld kB", &kib);
+    while (fgets(line, sizeof line, file)) {
+        long kib;
+        if (sscanf(line, "Pss_Anon: %ld kB", &kib) == 1 || sscanf(line, "Pss_Shmem: %ld kB", &kib) == 1
+            || (with_files && sscanf(line, "Pss_File: %ld kB", &kib) == 1))
+            sum += kib;
+    }
     fclose(file);
-    CHECK(kib > 0);
-    return kib * 1024;
+    CHECK(sum > 0);
+    return sum * 1024;
 }
 
 static double clock_of(clockid_t id)
@@ -93,11 +98,11 @@ static void dropped(long count)
 {
     /* What is kept once per process is there after a tenth of them. */
     use_and_drop(count / 10);
-    long files = entries("/proc/self/fd"), threads = entries("/proc/self/task"), held = memory();
+    long files = entries("/proc/self/fd"), threads = entries("/proc/self/task"), held = memory(0);
     double start = clock_of(CLOCK_MONOTONIC);
     use_and_drop(count - count / 10);
     double each = (clock_of(CLOCK_MONOTONIC) - start) / (count - count / 10);
-    long grown = memory() - held;
+    long grown = memory(0) - held;
     printf("%ld rings: %.1f us each; left behind: %ld descriptors, %ld threads, %ld KiB\n", count,
            each * 1e6, entries("/proc/self/fd") - files, entries("/proc/self/task") - threads,
            grown / 1024);
@@ -112,13 +117,13 @@ static void rings(long count)
     memset(all, 1, count * sizeof *all);
     make(&all[0], 8);
     ring_nop(&all[0].ring, 0);
-    long held = memory(), files = entries("/proc/self/fd");
+    long held = memory(1), files = entries("/proc/self/fd");
     for (long i = 1; i < count; i++) {
         make(&all[i], 128);
         ring_nop(&all[i].ring, i);
     }
     printf("%ld rings of 128 entries, one request made in each: %ld bytes and %.1f descriptors each, "
-           "%ld threads\n", count, (memory() - held) / (count - 1),
+           "%ld threads\n", count, (memory(1) - held) / (count - 1),
            (double)(entries("/proc/self/fd") - files) / (count - 1), entries("/proc/self/task"));
 }
 
@@ -130,7 +135,7 @@ static void requests(long count)
     make(&whole, 1024);
     memset(whole.ring.sqes, 0, whole.sqes_len);
     ring_nop(&whole.ring, 0);
-    long held = memory();
+    long held = memory(1);
     for (long i = 0; i < count; i++) {
         struct io_uring_sqe *sqe = ring_sqe(&whole.ring, IORING_OP_POLL_ADD, i);
         sqe->fd = ends[0];
@@ -138,7 +143,7 @@ static void requests(long count)
         if (i % 1024 == 1023 || i == count - 1)
             CHECK(ring_enter(&whole.ring, i % 1024 + 1, 0) == i % 1024 + 1);
     }
-    printf("%ld polls in flight: %ld bytes each, %ld threads\n", count, (memory() - held) / count,
+    printf("%ld polls in flight: %ld bytes each, %ld threads\n", count, (memory(1) - held) / count,
            entries("/proc/self/task"));
 }
 
