@@ -238,6 +238,13 @@ pub fn fd_count() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("/proc/self/fd").count() - 1
 }
 
+/// How long the machine has kept the calling thread waiting for a CPU since it began.
+pub fn kept_waiting() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split(' ').nth(1).and_then(|field| field.parse().ok());
+    nanoseconds.map_or(Duration::ZERO, Duration::from_nanos)
+}
+
 /// Processor time that this process has used.
 pub fn cpu_time() -> Duration {
     clock(libc::CLOCK_PROCESS_CPUTIME_ID)
@@ -269,15 +276,26 @@ pub fn catch_signal(signal: i32, sa_flags: i32) {
     }
 }
 
-/// Sends `signal` to the calling thread once `delay` is over, from another thread.
+/// Sends `signal` to the calling thread from another thread, once `delay` is over and the caller is
+/// asleep, which a busy machine may put off.
 pub fn signal_me_after(signal: i32, delay: Duration) -> std::thread::JoinHandle<()> {
     // SAFETY: no arguments, always succeeds.
-    let me = unsafe { libc::pthread_self() };
+    let (me, number) = unsafe { (libc::pthread_self(), libc::gettid()) };
     std::thread::spawn(move || {
         std::thread::sleep(delay);
+        let patient = std::time::Instant::now();
+        while !sleeps(number) && patient.elapsed() < ms(5000) {
+            std::thread::sleep(ms(1));
+        }
         // SAFETY: the thread is alive, it waits for this signal or joins us later.
         unsafe { libc::pthread_kill(me, signal) };
     })
+}
+
+/// Whether a thread of this process is in a wait.
+fn sleeps(thread: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat"));
+    stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')))
 }
 
 /// Blocks or unblocks one signal for the calling thread.

@@ -15,12 +15,6 @@ pub fn set_user(user: u32) {
     assert_eq!(got, 0, "setresuid");
 }
 
-/// Changes the user by whom the calling thread, and no other, goes through the file system.
-pub fn set_file_user(user: u32) {
-    // SAFETY: touches no memory of ours.
-    unsafe { libc::syscall(libc::SYS_setfsuid, libc::c_long::from(user)) };
-}
-
 /// Stops sharing with the other threads what `flags` name, those of `clone`.
 ///
 /// # Errors

@@ -3,11 +3,14 @@
 //! The refusal is real: a seccomp filter on the thread that starts the program, which the program
 //! inherits and cannot take off, so that nothing can fall through to the kernel's io_uring.
 
+use crate::exit::{self, Failure};
 use anyhow::{Context, Result, bail};
 use ringfence_refusal::{Answer, refuse_io_uring};
 use serde_json::{Map, Value};
 use std::io::Write;
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const PROGRAM: &str = "ringfence-demo";
 /// Bytes to copy: no multiple of a page, so that the last block is a short one.
@@ -29,14 +32,32 @@ pub(crate) struct Shown {
 ///
 /// # Errors
 /// Something that was to be shown is not so: the program works though refused, or not under
-/// ringfence, or what it copied differs.
+/// ringfence, or what it copied differs. Or it was interrupted.
 pub(crate) fn show() -> Result<Shown> {
-    let directory = tempfile::Builder::new().prefix("ringfence-demo-").tempdir()?;
+    // What is made here is removed at the end, so a signal that would end us is only noted.
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+    }
+    let shown = in_a_directory(&interrupted);
+    if interrupted.load(Ordering::Relaxed) {
+        return Err(Failure::new(exit::INTERRUPTED, "interrupted").into());
+    }
+    shown
+}
+
+/// Shows it in a directory that is gone afterwards.
+fn in_a_directory(interrupted: &AtomicBool) -> Result<Shown> {
+    let directory = tempfile::Builder::new().prefix("ringfence-demo-").tempdir();
+    let directory = directory.context("a directory for the demonstration's files")?;
     let [source, copy, stats] = ["source", "copy", "stats"].map(|name| directory.path().join(name));
     let content = noise(LENGTH);
     std::fs::File::create(&source)?.write_all(&content)?;
     let program = crate::beside::program(PROGRAM)?;
     let refusal = refused(Command::new(&program).arg(&source).arg(&copy))?;
+    if interrupted.load(Ordering::Relaxed) {
+        bail!("interrupted");
+    }
 
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["run", "--backend=user"]).arg(format!("--stats={}", stats.display()));

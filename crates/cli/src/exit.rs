@@ -14,6 +14,7 @@
 //! program's own. Subcommands with codes of their own name them in their help.
 
 use std::fmt;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Ringfence itself failed; nothing was done.
@@ -34,7 +35,9 @@ Exit codes:
   1    the answer is no: a gate is shut, a check failed
   125  ringfence itself failed: bad usage, bad input, nothing done
   126  the program cannot be run, or cannot be run under ringfence
-  127  the program does not exist";
+  127  the program does not exist
+  130  interrupted; what was made for the while is removed
+  141  nobody reads the output any more";
 
 /// An error that asks for an exit code other than [`OURS`].
 #[derive(Debug)]
@@ -85,16 +88,22 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(OURS)
 }
 
-/// Makes `ringfence ... | head` end without a word once `head` has gone.
+/// Makes `ringfence ... | head` end without a word once `head` has gone, and says why if what is
+/// printed cannot be written for another reason, such as a full disk.
 ///
 /// The standard library ignores SIGPIPE and panics on the failed print instead.
-pub(crate) fn quietly_when_nobody_reads() {
+pub(crate) fn when_nothing_can_be_printed() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let message = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
-        if message.starts_with("failed printing to std") && message.contains("Broken pipe") {
-            std::process::exit(NO_READER.into());
+        match message.strip_prefix("failed printing to std") {
+            Some(why) if why.contains("Broken pipe") => std::process::exit(NO_READER.into()),
+            Some(why) => {
+                // Standard error itself may be what cannot be written.
+                let _ = writeln!(std::io::stderr(), "ringfence: cannot print to std{why}");
+                std::process::exit(OURS.into());
+            }
+            None => default(panic),
         }
-        default(panic);
     }));
 }

@@ -16,7 +16,7 @@ mod sys;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    exit::quietly_when_nobody_reads();
+    exit::when_nothing_can_be_printed();
     let matches = match cmd::cli().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return exit::usage(&error),

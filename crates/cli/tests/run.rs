@@ -157,6 +157,38 @@ fn missing_is_127_and_not_executable_126() {
 }
 
 #[test]
+fn a_file_for_counters_stays_where_it_was_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = ringfence_run(directory.path());
+    command.current_dir(directory.path()).args(["--stats=counters", "--", "env"]);
+    let stdout = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let whole = std::fs::canonicalize(directory.path()).unwrap().join("counters");
+    assert!(stdout.contains(&format!("RINGFENCE_STATS={}\n", whole.display())), "{stdout}");
+}
+
+/// Nobody writes to the pipe: who opened it would wait for ever.
+#[test]
+fn a_pipe_is_no_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    let status = Command::new("mkfifo").args(["-m", "755"]).arg(&pipe).status().unwrap();
+    assert!(status.success());
+    let mut command = ringfence_run(directory.path());
+    assert!(refusal(command.arg("--").arg(&pipe), 126).contains("a pipe"));
+}
+
+#[test]
+fn what_cannot_be_printed_is_told() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
+    let output = command.arg("ops").stdout(full).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(125), "{told}");
+    assert!(told.starts_with("ringfence: cannot print to stdout: No space left"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+#[test]
 fn scripts_are_followed_to_their_interpreter() {
     let directory = tempfile::tempdir().unwrap();
     let compiled = compile(directory.path(), "static", &["-static"]);

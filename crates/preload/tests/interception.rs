@@ -3,8 +3,9 @@
 mod common;
 
 use common::{Run, compile};
-use ringfence_refusal::Answer;
+use ringfence_refusal::{Answer, refuse_calls};
 use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
 
 /// Whether this kernel has syscall user dispatch in its inclusive mode, as the library finds out.
 fn dispatch_works() -> bool {
@@ -190,8 +191,13 @@ fn limits_of_requests_and_of_workers() {
     let run = Run::default().arg("requests").env("RINGFENCE_REQUEST_MEMORY", "1");
     run.succeeds(&program);
     let (_, _, stderr) = run.env("RINGFENCE_STATS", "1").run(&program);
-    let held = stderr.split("request bytes ").nth(1).and_then(|text| text.trim().parse().ok());
-    assert!(held.is_some_and(|bytes: u64| bytes > 0), "{stderr}");
+    let held = |before: &str| -> Option<u64> {
+        stderr.split(before).nth(1)?.split_terminator([' ', ',', ';', '\n']).next()?.parse().ok()
+    };
+    // One request fits, and one is all that there ever was.
+    let bytes = held("request bytes ").unwrap_or(0);
+    assert!(bytes > 0 && held("at most ") == Some(bytes), "{stderr}");
+    assert!(stderr.contains(&format!(": {bytes} bytes, at most {bytes}\n")), "{stderr}");
     for most in ["1", "3"] {
         let workers = if most == "1" { "1,1" } else { "3" };
         let run = Run::default().arg("workers").arg(most).env("RINGFENCE_WORKERS", workers);
@@ -199,9 +205,32 @@ fn limits_of_requests_and_of_workers() {
     }
 }
 
+/// ls(1) closes standard output and standard error before it ends, to hear of a full disk.
+#[test]
+fn counters_are_told_though_the_program_closed_its_standard_error() {
+    let run = Run::default().arg("-d").arg("/").env("RINGFENCE_STATS", "1");
+    let (status, stdout, stderr) = run.run(std::path::Path::new("/bin/ls"));
+    assert!(status.success() && stdout == "/\n", "{stderr}");
+    assert!(stderr.starts_with("ringfence: operations:; rings 0,"), "{stderr}");
+}
+
 #[test]
 fn an_idle_thread_of_a_submission_queue_sleeps() {
     Run::default().succeeds(&compile("sqpoll", &[]));
+}
+
+/// A process without a ring has no thread of ours; rings that wait use no processor; and a hundred
+/// thousand leave nothing behind. The program checks that itself, and prints what docs/FOOTPRINT.md has.
+#[test]
+fn rings_leave_nothing_and_waits_cost_nothing() {
+    let program = compile("footprint", &[]);
+    for (what, count) in [("idle", "300"), ("rings", "20"), ("requests", "2000")] {
+        let (status, _, stderr) = Run::default().arg(what).arg(count).run(&program);
+        assert!(status.success(), "{what}: {stderr}");
+    }
+    let run = Run { patience: Duration::from_secs(300), ..Run::default() };
+    let (status, stdout, stderr) = run.arg("dropped").arg("100000").run(&program);
+    assert!(status.success() && stdout.starts_with("100000 rings"), "{stdout}{stderr}");
 }
 
 #[test]
@@ -290,6 +319,54 @@ fn aio_of_the_kernel_as_far_as_it_goes() {
             assert!(status.success(), "{tier} {backend}: {stderr}");
         }
     }
+}
+
+/// A program that needs thirty contexts on a host with room for two just runs, though it makes its calls
+/// by the instruction and the kernel grants io_uring and AIO when it starts.
+#[test]
+fn aio_beyond_the_limit_by_the_instruction() {
+    if !kernel_grants_aio() {
+        return;
+    }
+    let library = compile("aio_many", &["-shared", "-fPIC"]);
+    let library = library.to_str().unwrap();
+    let loader = compile("aio_many", &["-DLOADER"]);
+    for (program, argument) in [(compile("aio_many", &[]), ""), (loader, library)] {
+        for backend in ["auto", "kernel", "user"] {
+            let run = Run::default().arg(argument).env("RINGFENCE_BACKEND", backend);
+            let (status, stdout, stderr) = run.here(&program);
+            assert!(status.success() && stdout == "ok\n", "{argument} {backend}: {stderr}");
+        }
+        // The host has no room for them.
+        let (status, ..) =
+            Run::default().arg(argument).env("RINGFENCE_AIO", "kernel").here(&program);
+        assert!(!status.success(), "{argument}");
+    }
+}
+
+/// The kernel takes some 30 ms to destroy a context, so no process makes one to find out whether it
+/// could: this one would die of destroying it.
+#[test]
+fn no_aio_context_is_made_to_ask_for_one() {
+    if !kernel_grants_aio() {
+        return;
+    }
+    let run = Run { aio: true, ..Run::default() }.env("RINGFENCE_LOG", "info");
+    let started = std::thread::spawn(move || {
+        refuse_calls(&[libc::SYS_io_destroy], Answer::Kill).unwrap();
+        run.here(std::path::Path::new("/bin/true"))
+    });
+    let (status, _, stderr) = started.join().unwrap();
+    assert!(status.success() && stderr == "ringfence: the kernel's AIO: Granted\n", "{stderr}");
+}
+
+/// Most programs make no AIO context by the instruction, and are left alone.
+#[test]
+fn a_program_without_aio_is_left_alone_where_the_kernel_grants_all() {
+    let run = Run::default().arg("-d").arg("/");
+    let run = run.env("RINGFENCE_BACKEND", "kernel").env("RINGFENCE_STATS", "1");
+    let (status, _, stderr) = run.here(std::path::Path::new("/bin/ls"));
+    assert!(status.success() && stderr.is_empty(), "{stderr}");
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub enum Error {
 /// # Errors
 /// [`Error`]; the thread is then as it was, save perhaps for `no_new_privs`.
 pub fn refuse_io_uring(answer: Answer) -> Result<(), Error> {
-    refuse(&SYSTEM_CALLS, answer)
+    refuse_calls(&SYSTEM_CALLS, answer)
 }
 
 /// Refuses Linux AIO, as [`refuse_io_uring`] does io_uring: what sandboxes answer, and
@@ -77,10 +77,14 @@ pub fn refuse_io_uring(answer: Answer) -> Result<(), Error> {
 /// # Errors
 /// As [`refuse_io_uring`].
 pub fn refuse_aio(answer: Answer) -> Result<(), Error> {
-    refuse(&AIO_CALLS, answer)
+    refuse_calls(&AIO_CALLS, answer)
 }
 
-fn refuse(calls: &[i64], answer: Answer) -> Result<(), Error> {
+/// Refuses the system calls of these numbers, as [`refuse_io_uring`] does io_uring's.
+///
+/// # Errors
+/// As [`refuse_io_uring`].
+pub fn refuse_calls(calls: &[i64], answer: Answer) -> Result<(), Error> {
     let action = match answer {
         Answer::Errno(errno) => SeccompAction::Errno(errno.unsigned_abs()),
         Answer::Trap => SeccompAction::Trap,

@@ -48,6 +48,11 @@ pub(crate) fn decide() -> bool {
     intercept
 }
 
+/// Whether the kernel serves as yet, and is to be done without where it refuses.
+pub(crate) fn may_be_refused() -> bool {
+    SERVER.load(Relaxed) == BOTH
+}
+
 /// Whether a number is one of AIO's.
 #[inline]
 pub(crate) fn is_aio(number: i64) -> bool {

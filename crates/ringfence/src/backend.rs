@@ -186,6 +186,13 @@ pub(crate) fn send_threads_away() -> bool {
     engine().is_some_and(Engine::send_threads_away)
 }
 
+/// A thread has left what it shared with the others.
+pub(crate) fn tell_parted() {
+    if let Some(engine) = engine() {
+        engine.tell_parted();
+    }
+}
+
 /// Lets the engine have threads again.
 pub(crate) fn call_threads_back() {
     if let Some(engine) = engine() {
@@ -271,7 +278,10 @@ pub(crate) fn fork_child() {
     }
 }
 
-/// Descriptors of the engine's own, ascending.
+/// Descriptors that are ours, ascending.
 pub(crate) fn private_fds() -> Vec<u32> {
-    engine().map(Engine::private_fds).unwrap_or_default()
+    let mut fds = engine().map(Engine::private_fds).unwrap_or_default();
+    fds.extend(crate::counters::private_fd());
+    fds.sort_unstable();
+    fds
 }

@@ -167,8 +167,12 @@ fn counters(value: Option<String>) -> Counters {
     match value.as_deref() {
         None | Some("" | "0") => Counters::Off,
         Some("1") => Counters::Stderr,
-        // Read once per process, so the leak is one path.
-        Some(path) => Counters::File(String::leak(path.to_owned())),
+        // Read once per process, so the leak is one path; whole, for the program may go elsewhere.
+        Some(path) => {
+            let whole =
+                std::path::absolute(path).ok().and_then(|path| path.to_str().map(str::to_owned));
+            Counters::File(String::leak(whole.unwrap_or_else(|| path.to_owned())))
+        }
     }
 }
 
@@ -218,6 +222,15 @@ mod tests {
             Config::parse(|name| (name == "RINGFENCE_TIER").then(|| "patch".into())).unwrap();
         assert_eq!(config.tier, Tier::Patch);
         assert!(config.tier < Tier::Auto);
+    }
+
+    #[test]
+    fn a_file_for_counters_is_known_by_its_whole_path() {
+        let Counters::File(whole) = counters(Some("a/b".into())) else { panic!("no file") };
+        assert_eq!(whole, std::env::current_dir().unwrap().join("a/b").to_str().unwrap());
+        assert_eq!(counters(Some("/a/b".into())), Counters::File("/a/b"));
+        assert_eq!(counters(Some("1".into())), Counters::Stderr);
+        assert_eq!(counters(Some("0".into())), Counters::Off);
     }
 
     #[test]

@@ -132,6 +132,8 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
         let wanted = wanted();
         if wanted {
             start_late();
+        } else if crate::aio::may_be_refused() && !rewrites() {
+            crate::inline_aio::watch();
         }
         wanted
     })
@@ -141,15 +143,17 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
 pub(crate) fn start_late() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
+        crate::failure::watch(rewrites());
         real::resolve();
         crate::sanitizer::start();
         process::start();
         signal::start();
         backend::start();
+        crate::counters::start();
         ACTIVE.store(true, Relaxed);
         if rewrites() || config::get().tier > Tier::Symbols {
             // Addresses are written after the loader tells of an object, so `dlopen` must return.
-            let listening = !rewrites() && loader::listen(&objects::list());
+            let listening = loader_tells() || !rewrites() && loader::listen(&objects::list());
             LOADER_TELLS.store(listening, Relaxed);
             if !listening && !rewrites() {
                 config::log(Log::Info, || "the loader does not tell of new objects".into());
@@ -160,8 +164,16 @@ pub(crate) fn start_late() {
     });
 }
 
+/// The loader tells of new objects from now on.
+pub(crate) fn loader_will_tell() {
+    LOADER_TELLS.store(true, Relaxed);
+}
+
 /// Looks at objects that were not there before.
 pub(crate) fn objects_changed() {
+    if !active() {
+        crate::inline_aio::objects_changed();
+    }
     if !active() || (config::get().tier <= Tier::Symbols && !rewrites()) {
         return;
     }
@@ -201,7 +213,7 @@ pub(crate) fn release() {
 /// Objects whose calls are left alone: libc's own, which are none of io_uring's, the kernel's, ours,
 /// the unwinder that ours brings along, and sanitizers, which stop all threads with all signals
 /// blocked.
-fn is_exempt(object: &Object) -> bool {
+pub(crate) fn is_exempt(object: &Object) -> bool {
     const LIBC: [&str; 10] = [
         "ld-linux",
         "ld-musl",
@@ -245,7 +257,7 @@ fn intercept(object: &Object, means: &mut Option<Option<Means>>) -> Option<Seale
         Tier::Dispatch | Tier::Filter => (None, found.sites.clone()),
         _ => patch::apply(object, &found.sites, entry::address(), flag),
     };
-    let name = if object.name.is_empty() { "the program" } else { &object.name };
+    let name = name(object);
     tell(object, name, &found, &left);
     // A close that cannot be led away is not worth the trap of all that stands around it.
     let worth = |site: &&Site| tier == Tier::Dispatch || site.number != Number::Closing;
@@ -286,6 +298,11 @@ fn leave_alone(object: &Object, ours: bool, found: &mut Found) -> Option<u64> {
         found.sites.retain(|site| site.number != Number::Closing);
     }
     None
+}
+
+/// What an object is called in messages.
+pub(crate) fn name(object: &Object) -> &str {
+    if object.name.is_empty() { "the program" } else { &object.name }
 }
 
 /// Says what was found in an object.

@@ -29,11 +29,13 @@ mod config;
 mod counters;
 mod dispatch;
 mod entry;
+mod failure;
 mod filter;
 mod got;
 #[doc(hidden)]
 pub mod hooks;
 mod init;
+mod inline_aio;
 mod loader;
 mod lock;
 mod objects;

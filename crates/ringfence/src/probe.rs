@@ -133,23 +133,32 @@ unsafe extern "C" fn try_setup() -> i32 {
     0
 }
 
-/// Makes an AIO context; 0, or the errno.
+/// Asks for an AIO context of no events; 0 if the kernel answers that by itself, or the errno.
+///
+/// None is made, for it would have to be destroyed, and for that the kernel waits some 30 ms: in each
+/// process that starts.
 unsafe extern "C" fn try_aio() -> i32 {
     let mut context = 0u64;
     // Not to be taken for a call of the program's.
     let number = std::hint::black_box(libc::SYS_io_setup);
-    let result = raw::call(number, [1, std::ptr::from_mut(&mut context) as u64, 0, 0, 0, 0]);
-    if result < 0 {
-        return -result as i32;
-    }
-    let number = std::hint::black_box(libc::SYS_io_destroy);
-    raw::call(number, [std::hint::black_box(context), 0, 0, 0, 0, 0]);
-    0
+    let result = raw::call(number, [0, std::ptr::from_mut(&mut context) as u64, 0, 0, 0, 0]);
+    if result == -i64::from(libc::EINVAL) { 0 } else { -result as i32 }
 }
 
-/// Asks the kernel for an AIO context; in a child if a filter could kill for it.
+/// Whether all requests that the host's contexts may hold are taken.
+fn is_aio_used_up() -> bool {
+    let number = |name: &str| -> Option<u64> {
+        std::fs::read_to_string(format!("/proc/sys/fs/{name}")).ok()?.trim().parse().ok()
+    };
+    matches!((number("aio-nr"), number("aio-max-nr")), (Some(used), Some(limit)) if used >= limit)
+}
+
+/// Whether the kernel would give an AIO context; asked in a child if a filter could kill for it.
 pub(crate) fn aio() -> Kernel {
-    ask(try_aio)
+    match ask(try_aio) {
+        Kernel::Granted if is_aio_used_up() => Kernel::Refused(libc::EAGAIN),
+        answer => answer,
+    }
 }
 
 /// Asks the kernel for a ring; in a child if a filter could kill for it.

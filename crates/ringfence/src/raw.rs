@@ -56,7 +56,12 @@ pub(crate) fn gettid() -> i32 {
 
 /// Writes a message of ours to standard error, with no allocation and no lock.
 pub(crate) fn complain(text: &str) {
+    complain_to(2, text);
+}
+
+/// The same to another descriptor.
+pub(crate) fn complain_to(fd: u32, text: &str) {
     for part in ["ringfence: ", text, "\n"] {
-        call(libc::SYS_write, [2, part.as_ptr() as u64, part.len() as u64, 0, 0, 0]);
+        call(libc::SYS_write, [fd.into(), part.as_ptr() as u64, part.len() as u64, 0, 0, 0]);
     }
 }

@@ -9,7 +9,8 @@ use crate::locks;
 use crate::ring::Ring;
 use crate::wait::Role;
 use ringfence_abi::Result;
-use ringfence_host::sync::{Arc, AtomicBool, AtomicI32, Mutex, Ordering, mutex};
+use ringfence_host::atomic::{AtomicBool, AtomicI32};
+use ringfence_host::sync::{Arc, Mutex, Ordering, mutex};
 use ringfence_host::{Clock, Event, Host, calls};
 
 /// How long a ring may lie without a visitor before it is taken over, nanoseconds.
@@ -37,13 +38,13 @@ pub(crate) struct Attendant<H: Host> {
     host: H,
     charges: Mutex<H, Vec<Charge<H>>>,
     /// Its epoll set, -1 before it runs.
-    epfd: AtomicI32,
-    waker: AtomicI32,
-    running: AtomicBool,
+    epfd: AtomicI32<H>,
+    waker: AtomicI32<H>,
+    running: AtomicBool<H>,
     /// It is to end although there are rings, and none is to start.
-    sent_away: AtomicBool,
+    sent_away: AtomicBool<H>,
     /// It sleeps without a time limit and must be woken for a ring to be looked at.
-    parked: AtomicBool,
+    parked: AtomicBool<H>,
 }
 
 impl<H: Host> Attendant<H> {
@@ -220,7 +221,7 @@ impl<H: Host> Attendant<H> {
         let now = self.host.now(Clock::Monotonic);
         let rings: Vec<Arc<Ring<H>>> = {
             let mut charges = self.charges.lock();
-            charges.retain(|charge| self.keeps(charge));
+            charges.retain_mut(|charge| self.keeps(charge));
             charges.iter().map(|charge| Arc::clone(&charge.ring)).collect()
         };
         let mut round = Round { timeout: None, charges: rings.len() };
@@ -237,11 +238,12 @@ impl<H: Host> Attendant<H> {
     }
 
     /// Whether a ring stays on the list.
-    fn keeps(&self, charge: &Charge<H>) -> bool {
+    fn keeps(&self, charge: &mut Charge<H>) -> bool {
         let ring = &charge.ring;
         let keep = ring.needs_attendant();
         if !keep {
-            if charge.taken {
+            // If it stays after all, it is taken over anew.
+            if std::mem::replace(&mut charge.taken, false) {
                 self.give_back(ring);
             }
             ring.attended.store(false, Ordering::Release);

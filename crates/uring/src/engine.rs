@@ -7,19 +7,15 @@ use crate::inherit::Inherited;
 use crate::locks;
 use crate::request::OwnedFile;
 use crate::ring::Ring;
-use crate::ring_fds::Slots;
+use crate::ring_fds::{Slots, is_named};
+use crate::stats::Past;
 use crate::submit::Submit;
-use crate::work::op_name;
 use ringfence_abi::*;
+use ringfence_host::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 use ringfence_host::shm::Shm;
-use ringfence_host::sync::{
-    Arc, AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, mutex,
-};
+use ringfence_host::sync::{Arc, Mutex, Ordering, mutex};
 use ringfence_host::{Host, Point, RingMemory, calls, plain};
-use std::collections::{BTreeMap, HashMap};
-
-/// Registered rings a thread may have.
-pub(crate) const RING_FDS_MAX: usize = 16;
+use std::collections::HashMap;
 
 /// What all rings share.
 pub(crate) struct Shared<H: Host> {
@@ -27,18 +23,18 @@ pub(crate) struct Shared<H: Host> {
     pub(crate) inherited: Mutex<H, Inherited<H>>,
     pub(crate) rings: Mutex<H, Rings<H>>,
     /// How many rings there are; a look without the lock.
-    count: AtomicUsize,
-    epoch: AtomicU64,
+    count: AtomicUsize<H>,
+    epoch: AtomicU64<H>,
     /// Requests that a ring may have alive.
-    pub(crate) requests_max: AtomicUsize,
+    pub(crate) requests_max: AtomicUsize<H>,
     /// Every close of a descriptor is told before it happens.
-    pub(crate) trusts_closes: AtomicBool,
+    pub(crate) trusts_closes: AtomicBool<H>,
     pub(crate) pools: Pools<H>,
     pub(crate) attendant: Arc<Attendant<H>>,
     /// The contexts of Linux AIO.
     pub(crate) aio: crate::aio::Contexts<H>,
-    /// Operations of rings that are gone, by opcode.
-    counts: Mutex<H, [u64; Op::COUNT]>,
+    /// What rings did that are gone.
+    pub(crate) past: Mutex<H, Past>,
 }
 
 pub(crate) struct Rings<H: Host> {
@@ -131,84 +127,14 @@ impl<H: Host> Shared<H> {
 
     /// Tears a ring down that nothing leads to any more, and keeps its counts.
     pub(crate) fn tear_down(&self, ring: &Arc<Ring<H>>) {
-        let counts = ring.tear_down();
+        let past = ring.tear_down();
         self.attendant.forget(ring);
-        let mut total = self.counts.lock();
-        for (total, count) in total.iter_mut().zip(counts) {
-            *total += count;
-        }
+        self.past.lock().add(&past);
     }
-
-    pub(crate) fn register_ring_fds(self: &Arc<Self>, host: &H, arg: u64, nr: u32) -> Result<u32> {
-        if nr == 0 || nr as usize > RING_FDS_MAX {
-            return Err(Errno::EINVAL);
-        }
-        for index in 0..nr {
-            if let Err(errno) = self.register_ring_fd(host, arg, index) {
-                return if index > 0 { Ok(index) } else { Err(errno) };
-            }
-        }
-        Ok(nr)
-    }
-
-    fn register_ring_fd(self: &Arc<Self>, host: &H, arg: u64, index: u32) -> Result<()> {
-        let mut row: FilesUpdate = plain::read_at(host, arg, u64::from(index))?;
-        if row.resv != 0 {
-            return Err(Errno::EINVAL);
-        }
-        let ring = self.ring(row.fds as i32).ok_or_else(|| no_ring(host, row.fds as i32))?;
-        let mut rings = self.rings.lock();
-        let slots = self.slots(host, &mut rings);
-        let slot = match row.offset {
-            u32::MAX => slots.iter().position(Option::is_none).ok_or(Errno::EBUSY)?,
-            slot if (slot as usize) < RING_FDS_MAX => slot as usize,
-            _ => return Err(Errno::EINVAL),
-        };
-        if slots[slot].is_some() {
-            return Err(Errno::EBUSY);
-        }
-        slots[slot] = Some(ring);
-        drop(rings);
-        row.offset = slot as u32;
-        plain::write(
-            host,
-            arg.wrapping_add(u64::from(index) * size_of::<FilesUpdate>() as u64),
-            &row,
-        )
-    }
-
-    pub(crate) fn unregister_ring_fds(&self, host: &H, arg: u64, nr: u32) -> Result<u32> {
-        if nr == 0 || nr as usize > RING_FDS_MAX {
-            return Err(Errno::EINVAL);
-        }
-        for index in 0..nr {
-            let row: FilesUpdate = plain::read_at(host, arg, u64::from(index))?;
-            if row.resv != 0 || row.fds != 0 || row.offset as usize >= RING_FDS_MAX {
-                return if index > 0 { Ok(index) } else { Err(Errno::EINVAL) };
-            }
-            let mut rings = self.rings.lock();
-            let gone = rings
-                .registered
-                .get_mut(&host.thread_id())
-                .and_then(|slots| slots[row.offset as usize].take());
-            let unnamed = gone
-                .filter(|ring| !is_named(&rings, ring) && ring.released.load(Ordering::Acquire));
-            drop(rings);
-            if let Some(ring) = unnamed {
-                self.release(&ring);
-            }
-        }
-        Ok(nr)
-    }
-}
-
-/// Whether a thread has the ring registered.
-pub(crate) fn is_named<H: Host>(rings: &Rings<H>, ring: &Arc<Ring<H>>) -> bool {
-    rings.registered.values().flatten().flatten().any(|other| Arc::ptr_eq(other, ring))
 }
 
 /// The error for a descriptor that names no ring: `EBADF` if it names nothing.
-fn no_ring<H: Host>(host: &H, fd: i32) -> Errno {
+pub(crate) fn no_ring<H: Host>(host: &H, fd: i32) -> Errno {
     let args = [fd as u64, libc::F_GETFD as u64, 0, 0, 0, 0];
     host.syscall(libc::SYS_fcntl, args).err().unwrap_or(Errno::EOPNOTSUPP)
 }
@@ -227,21 +153,6 @@ pub struct Engine<H: Host> {
     pub(crate) shared: Arc<Shared<H>>,
 }
 
-/// What the engine has done and holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Completed operations by name.
-    pub operations: BTreeMap<&'static str, u64>,
-    /// Rings alive.
-    pub rings: usize,
-    /// Contexts of Linux AIO alive.
-    pub contexts: usize,
-    /// Worker threads alive.
-    pub workers: u32,
-    /// Bytes held for requests, live and recycled.
-    pub request_bytes: usize,
-}
-
 impl<H: Host> Engine<H> {
     /// An engine without rings; it starts no thread and opens nothing.
     pub fn new(host: H) -> Self {
@@ -257,7 +168,7 @@ impl<H: Host> Engine<H> {
             pools: Pools::new(&host),
             attendant: Arc::new(Attendant::new(host.clone())),
             aio: crate::aio::Contexts::new(&host),
-            counts: mutex(&host, &locks::COUNTS, [0; Op::COUNT]),
+            past: mutex(&host, &locks::COUNTS, Past::default()),
         });
         Engine { host, shared }
     }
@@ -535,27 +446,6 @@ impl<H: Host> Engine<H> {
         fds.sort_unstable();
         fds.dedup();
         fds
-    }
-
-    /// What has been done so far.
-    pub fn stats(&self) -> Stats {
-        let mut counts = *self.shared.counts.lock();
-        let mut rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
-        let mut stats = Stats { rings: rings.len(), ..Stats::default() };
-        rings.extend(self.shared.aio.rings());
-        stats.contexts = rings.len() - stats.rings;
-        for ring in &rings {
-            let sub = ring.submit.lock();
-            for (total, count) in counts.iter_mut().zip(sub.counts) {
-                *total += count;
-            }
-            stats.request_bytes += sub.bytes();
-        }
-        stats.workers = self.shared.pools.threads();
-        for (opcode, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            stats.operations.insert(op_name(opcode), *count);
-        }
-        stats
     }
 }
 

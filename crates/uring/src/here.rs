@@ -119,7 +119,7 @@ impl<H: Host> Rest<H> {
         }
         if self.settled {
             ring.settled.store(1, Ordering::Release);
-            ring.host.futex_wake(&ring.settled, u32::MAX);
+            ring.host.futex_wake(ring.settled.word(), u32::MAX);
         }
         self.signals.send(&ring.host);
         let calls = !self.here.jobs.is_empty() || !self.here.reads.is_empty();

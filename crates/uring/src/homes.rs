@@ -1,14 +1,17 @@
 //! Whose calls a worker may make.
 //!
-//! A thread may have a file-system user, a directory, a root and namespaces of its own, and what it
+//! A thread may have an effective user, a directory, a root and namespaces of its own, and what it
 //! submits is done with those. Workers inherit them from the thread that starts them: so there is a
 //! pool for each kind of surroundings, nearly always one, and a pool that has come to have no threads
-//! is anybody's. The kernel has workers for each thread that submits.
+//! is anybody's. The kernel has workers for each thread that submits. Directories, roots and
+//! namespaces are compared once a thread was seen to leave those that it shared: a sandbox may not
+//! know the call that compares.
 
 use crate::blocked::Blocked;
 use crate::work::{Job, Pool};
 use ringfence_host::Host;
-use ringfence_host::sync::{Arc, Mutex, mutex};
+use ringfence_host::atomic::AtomicBool;
+use ringfence_host::sync::{Arc, Mutex, Ordering, mutex};
 
 /// `KCMP_FS`: compares directories, roots and masks; threads in different mount or user namespaces
 /// cannot share them.
@@ -29,10 +32,11 @@ pub(crate) struct Home {
 impl Home {
     /// The calling thread's.
     pub(crate) fn of_caller<H: Host>(host: &H) -> Home {
-        // An id that cannot be changes nothing and tells what is.
-        let is = |number| host.syscall(number, [u64::MAX, 0, 0, 0, 0, 0]).unwrap_or(0);
-        let thread = host.syscall(libc::SYS_gettid, [0; 6]).unwrap_or(0);
-        Home { user: is(libc::SYS_setfsuid), group: is(libc::SYS_setfsgid), thread }
+        // setfsuid(-1) would tell the file-system user, but sandboxes that forbid a change of user,
+        // QEMU's for one, kill who calls it.
+        let is = |number| host.syscall(number, [0; 6]).unwrap_or(0);
+        let thread = is(libc::SYS_gettid);
+        Home { user: is(libc::SYS_geteuid), group: is(libc::SYS_getegid), thread }
     }
 
     /// The same by the way of another thread.
@@ -40,11 +44,15 @@ impl Home {
         Home { thread: thread.copied().unwrap_or(self.thread), ..self }
     }
 
-    /// Whether both are the same surroundings; where kcmp is refused, as far as the user tells.
+    /// Whether the user and the group are the same.
+    pub(crate) fn is_user_of(&self, other: &Home) -> bool {
+        (self.user, self.group) == (other.user, other.group)
+    }
+
+    /// Whether the rest is the same too; where kcmp is refused, it is taken to be.
     pub(crate) fn is<H: Host>(&self, other: &Home, host: &H) -> bool {
-        let known = (self.user, self.group) == (other.user, other.group);
-        if !known || self.thread == other.thread {
-            return known;
+        if self.thread == other.thread {
+            return true;
         }
         match host.syscall(libc::SYS_kcmp, [self.thread, other.thread, KCMP_FS, 0, 0, 0]) {
             Ok(order) => order == 0,
@@ -60,6 +68,8 @@ pub(crate) struct Pools<H: Host> {
     /// The first thread's, and mostly everybody's.
     first: Arc<Pool<H>>,
     others: Mutex<H, Vec<Arc<Pool<H>>>>,
+    /// Threads may have left the directory, root and namespaces that they shared.
+    parted: AtomicBool<H>,
 }
 
 impl<H: Host> Pools<H> {
@@ -68,6 +78,7 @@ impl<H: Host> Pools<H> {
             host: host.clone(),
             first: Arc::new(Pool::new(host.clone())),
             others: mutex(host, &crate::locks::POOL, Vec::new()),
+            parted: AtomicBool::new(false),
         }
     }
 
@@ -79,19 +90,26 @@ impl<H: Host> Pools<H> {
 
     /// The pool with these surroundings, which is to queue something.
     fn of(&self, home: Home) -> Arc<Pool<H>> {
-        if self.first.is_reserved_for(home) {
+        // Whoever parted did so before it submits: no order is needed to see one's own.
+        let parted = self.parted.load(Ordering::Relaxed);
+        if self.first.is_reserved_for(home, parted) {
             return Arc::clone(&self.first);
         }
         let others = self.others.lock().clone();
-        if let Some(found) = others.into_iter().find(|pool| pool.is_reserved_for(home)) {
+        if let Some(found) = others.into_iter().find(|pool| pool.is_reserved_for(home, parted)) {
             return found;
         }
         let pool = Arc::new(Pool::new(self.host.clone()));
         pool.set_limits(self.first.set_limits([0; 2]));
         // Nobody else knows of it yet, so that it is free.
-        let _ = pool.is_reserved_for(home);
+        let _ = pool.is_reserved_for(home, parted);
         self.others.lock().push(Arc::clone(&pool));
         pool
+    }
+
+    /// See [`crate::Engine::tell_parted`].
+    pub(crate) fn tell_parted(&self) {
+        self.parted.store(true, Ordering::Relaxed);
     }
 
     fn all(&self) -> impl Iterator<Item = Arc<Pool<H>>> {

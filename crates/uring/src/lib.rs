@@ -62,15 +62,17 @@ mod same_file;
 mod setup;
 mod sq;
 mod sqpoll;
+mod stats;
 mod submit;
 mod timeout;
 mod wait;
 mod work;
 
 pub use aio::{Aio, Recent};
-pub use engine::{Engine, Stats};
+pub use engine::Engine;
 pub use limits::Limits;
 pub use locks::LOCK_CLASSES;
 pub use opdef::{Support, support};
 pub use ring::Ring;
 pub use setup::FEATURES;
+pub use stats::{RingStats, Stats};

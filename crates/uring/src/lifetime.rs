@@ -4,6 +4,7 @@
 use crate::cancel::Match;
 use crate::engine::File;
 use crate::ring::Ring;
+use crate::stats::Past;
 use crate::submit::Submit;
 use crate::wait::Role;
 use ringfence_abi::*;
@@ -23,9 +24,9 @@ impl<H: Host> Ring<H> {
 
     /// Tears the ring down: everything parked is cancelled and every descriptor closed. What was
     /// done on it, by opcode.
-    pub(crate) fn tear_down(self: &Arc<Self>) -> [u64; Op::COUNT] {
+    pub(crate) fn tear_down(self: &Arc<Self>) -> Past {
         self.dead.store(true, Ordering::SeqCst);
-        let (counts, files, direct) = self.with_submit(|ring, sub| {
+        let (past, files, direct) = self.with_submit(|ring, sub| {
             if const { H::BUGS.overflow_recursion } {
                 ring.historic_overflow_flush(sub);
             }
@@ -38,7 +39,7 @@ impl<H: Host> Ring<H> {
             let mut tags = Vec::new();
             sub.registered.buffers.clear(&mut tags);
             let files = std::mem::take(&mut sub.registered.files);
-            (sub.counts, files, sub.direct.close())
+            (sub.past(), files, sub.direct.close())
         });
         // Closing files may block or lead back here; no lock is held.
         drop(files);
@@ -49,7 +50,7 @@ impl<H: Host> Ring<H> {
         } else {
             self.wake_waiter();
         }
-        counts
+        past
     }
 
     /// Closes the descriptors of a dead ring, once nobody waits in its epoll set any more.

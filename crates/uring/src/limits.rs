@@ -32,6 +32,12 @@ impl<H: Host> Engine<H> {
         self.shared.pools.send_away(true) || attendant
     }
 
+    /// Threads may have come to have a directory, a root or namespaces of their own: workers are
+    /// from now on chosen by these too.
+    pub fn tell_parted(&self) {
+        self.shared.pools.tell_parted();
+    }
+
     /// Lets the engine have threads again.
     pub fn call_threads_back(&self) {
         self.shared.pools.send_away(false);

@@ -51,6 +51,6 @@ classes! {
     POLLERS: "rings that poll",
     /// `Pool::state`: the worker pool's queue; a leaf.
     POOL: "worker pool",
-    /// `Shared::counts`: operations of rings that are gone; a leaf.
+    /// `Shared::past`: what rings did that are gone; a leaf.
     COUNTS: "operation counts",
 }

@@ -8,7 +8,7 @@ use crate::ops::zero_copy::is_notified;
 use crate::parked::Table;
 use crate::poll::Files as Polled;
 use crate::register::Registered;
-use crate::request::{FileRef, Outcome, Req, Request};
+use crate::request::{FileRef, Outcome, Req};
 use crate::residence::BATCH_MIN;
 use crate::ring::{After, Ring};
 use crate::sq;
@@ -94,6 +94,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) clock: Option<u64>,
     /// Requests alive: prepared and not completed.
     pub(crate) alive: usize,
+    /// The most requests that there was memory for.
+    pub(crate) held_max: usize,
     /// The last submission stopped where no more requests are allowed.
     pub(crate) starved: bool,
     /// Operations done, by opcode.
@@ -138,6 +140,7 @@ impl<H: Host> Submit<H> {
             residence: crate::residence::Residence::default(),
             clock: None,
             alive: 0,
+            held_max: 0,
             starved: false,
             counts: [0; Op::COUNT],
             signals: crate::aio::signal::Signals::default(),
@@ -155,9 +158,16 @@ impl<H: Host> Submit<H> {
     #[inline(always)]
     pub(crate) fn new_request(&mut self, sqe: &Sqe) -> Req<H> {
         self.alive += 1;
-        let mut req = self.cache.pop().unwrap_or_default();
+        let mut req = self.cache.pop().unwrap_or_else(|| self.one_more());
         req.reset(sqe);
         req
+    }
+
+    /// Memory for one request more than there was, for all of it is in use.
+    #[cold]
+    fn one_more(&mut self) -> Req<H> {
+        self.held_max = self.held_max.max(self.alive);
+        Req::default()
     }
 
     /// Takes a completed request back.
@@ -195,9 +205,9 @@ impl<H: Host> Submit<H> {
         self.head = head;
     }
 
-    /// Bytes held for requests: the recycled and the live ones.
-    pub(crate) fn bytes(&self) -> usize {
-        (self.cache.len() + self.alive) * size_of::<Request<H>>()
+    /// Requests that there is memory for: the recycled and the live ones.
+    pub(crate) fn held(&self) -> usize {
+        self.cache.len() + self.alive
     }
 }
 

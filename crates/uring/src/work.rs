@@ -12,7 +12,8 @@ use crate::parked::Key;
 use crate::request::{OwnedFile, Req};
 use crate::ring::Ring;
 use ringfence_abi::Op;
-use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering, mutex};
+use ringfence_host::atomic::{AtomicBool, AtomicU32};
+use ringfence_host::sync::{Arc, Mutex, Ordering, mutex};
 use ringfence_host::{Clock, Host, Point};
 use std::collections::VecDeque;
 
@@ -79,7 +80,7 @@ pub(crate) struct Job<H: Host> {
     unbounded: bool,
     cpus: Option<Arc<Cpus>>,
     /// The worker that took it has made its call.
-    made: AtomicBool,
+    made: AtomicBool<H>,
     state: Mutex<H, JobState<H>>,
 }
 
@@ -317,7 +318,7 @@ pub(crate) struct Pool<H: Host> {
     host: H,
     state: Mutex<H, PoolState<H>>,
     /// Bumped for each queued job; idle threads sleep on it.
-    bell: Arc<AtomicU32>,
+    bell: Arc<AtomicU32<H>>,
 }
 
 impl<H: Host> Pool<H> {
@@ -342,8 +343,9 @@ impl<H: Host> Pool<H> {
     }
 
     /// Whether its threads have these surroundings; it is the caller's then to queue something. A
-    /// pool without threads takes on whatever surroundings are asked for.
-    pub(crate) fn is_reserved_for(&self, home: Home) -> bool {
+    /// pool without threads takes on whatever surroundings are asked for. `parted`: the user is not
+    /// all that may differ.
+    pub(crate) fn is_reserved_for(&self, home: Home, parted: bool) -> bool {
         let known = {
             let mut state = self.state.lock();
             state.reserved += 1;
@@ -352,7 +354,7 @@ impl<H: Host> Pool<H> {
             }
             state.home.by(state.serving.first())
         };
-        let is = home.is(&known, &self.host);
+        let is = home.is_user_of(&known) && (!parted || home.is(&known, &self.host));
         if !is {
             self.state.lock().reserved -= 1;
         }
@@ -384,7 +386,7 @@ impl<H: Host> Pool<H> {
             }
         }
         self.bell.fetch_add(1, Ordering::Release);
-        self.host.futex_wake(&self.bell, rouse);
+        self.host.futex_wake(self.bell.word(), rouse);
         for _ in 0..start {
             self.start_thread();
         }
@@ -433,7 +435,7 @@ impl<H: Host> Pool<H> {
                 (next, start)
             };
             if let Some(start) = start {
-                self.host.futex_wake(&self.bell, FANOUT);
+                self.host.futex_wake(self.bell.word(), FANOUT);
                 (0..start).for_each(|_| self.start_thread());
             }
             if let Some(task) = next {
@@ -446,7 +448,7 @@ impl<H: Host> Pool<H> {
                 continue;
             }
             let start = self.host.now(Clock::Monotonic);
-            self.host.futex_wait(&self.bell, seen, Some(IDLE_NS));
+            self.host.futex_wait(self.bell.word(), seen, Some(IDLE_NS));
             let slept = self.host.now(Clock::Monotonic).saturating_sub(start);
             let goes = slept >= IDLE_NS || self.state.lock().sent_away;
             if goes && self.retire(thread) {
@@ -484,7 +486,7 @@ impl<H: Host> Pool<H> {
         self.state.lock().sent_away = away;
         if away {
             self.bell.fetch_add(1, Ordering::AcqRel);
-            self.host.futex_wake(&self.bell, u32::MAX);
+            self.host.futex_wake(self.bell.word(), u32::MAX);
         }
     }
 

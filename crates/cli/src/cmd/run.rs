@@ -113,7 +113,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         ("RINGFENCE_LOG", name(args.log).into()),
     ];
     if let Some(stats) = args.stats {
-        settings.push(("RINGFENCE_STATS", stats.into()));
+        settings.push(("RINGFENCE_STATS", counters(stats)));
     }
     if let Some(limit) = args.request_memory {
         settings.push(("RINGFENCE_REQUEST_MEMORY", limit.into()));
@@ -133,6 +133,14 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let error = crate::sys::become_program(&path, &args.command, &settings);
     let message = format!("{}: {error}", path.display());
     Err(Failure::new(exit::CANNOT_RUN, message).into())
+}
+
+/// Where counters go: a file is the same one for all processes, wherever they have gone by then.
+fn counters(stats: String) -> OsString {
+    match stats.as_str() {
+        "" | "0" | "1" => stats.into(),
+        file => std::path::absolute(file).map_or(stats.clone().into(), Into::into),
+    }
 }
 
 /// What `LD_PRELOAD` has to be for a program.

@@ -40,6 +40,8 @@ pub(super) fn runnable(path: &Path) -> Result<PathBuf, Failure> {
     };
     if file.is_dir() {
         Err(Failure::new(CANNOT_RUN, format!("{shown}: a directory")))
+    } else if !file.is_file() {
+        Err(Failure::new(CANNOT_RUN, format!("{shown}: a pipe, socket or device, not a program")))
     } else if file.permissions().mode() & 0o111 == 0 || !crate::sys::may_execute(path) {
         Err(Failure::new(CANNOT_RUN, format!("{shown}: no permission to execute it; chmod +x?")))
     } else {
@@ -56,6 +58,7 @@ mod tests {
         assert_eq!(resolve(OsStr::new("no-such-command-anywhere")).unwrap_err().code(), NOT_FOUND);
         assert_eq!(resolve(OsStr::new("/no/such/file")).unwrap_err().code(), NOT_FOUND);
         assert_eq!(resolve(OsStr::new("/usr")).unwrap_err().code(), CANNOT_RUN);
+        assert_eq!(resolve(OsStr::new("/dev/zero")).unwrap_err().code(), CANNOT_RUN);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
-/// A program that takes longer hangs.
+/// Enough for nearly all programs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The library under test. Cargo builds no library for tests that they cannot link, so it is asked
@@ -67,13 +67,15 @@ pub(crate) struct Run {
     pub(crate) answer: Answer,
     /// It refuses io_uring only, not Linux AIO.
     pub(crate) aio: bool,
+    /// A program that takes longer hangs.
+    pub(crate) patience: Duration,
 }
 
 impl Default for Run {
     fn default() -> Run {
         let env = vec![("RINGFENCE_BACKEND", "user")];
         let answer = Answer::Errno(libc::EPERM);
-        Run { args: Vec::new(), env, fixed: false, answer, aio: false }
+        Run { args: Vec::new(), env, fixed: false, answer, aio: false, patience: PATIENCE }
     }
 }
 
@@ -145,7 +147,7 @@ impl Run {
             let _ = tell.send(());
             (stdout, stderr)
         });
-        if told.recv_timeout(PATIENCE).is_err() {
+        if told.recv_timeout(self.patience).is_err() {
             // SAFETY: a child of ours that has not been waited for.
             unsafe { libc::kill(pid, libc::SIGKILL) };
         }

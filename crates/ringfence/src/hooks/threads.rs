@@ -122,8 +122,18 @@ pub unsafe extern "C-unwind" fn _Fork() -> pid_t {
 /// How often a call is tried again while threads of the engine's end, a millisecond apart.
 const TRIES: u32 = 50;
 
-/// Makes a call that some kinds of are refused with `EINVAL` to a process with several threads, and
-/// which none of the engine's shall be the reason for.
+/// Makes a call that takes the calling thread out of what it shares with the others.
+fn part(call: impl Fn() -> c_int) -> c_int {
+    let result = alone(call);
+    if result == 0 {
+        let _inside = Inside::enter();
+        backend::tell_parted();
+    }
+    result
+}
+
+/// Some such calls are refused with `EINVAL` to a process with several threads, and none of the
+/// engine's shall be the reason.
 fn alone(call: impl Fn() -> c_int) -> c_int {
     let mut result = call();
     let refused = |result| result < 0 && raw::errno() == libc::EINVAL;
@@ -159,7 +169,7 @@ fn alone(call: impl Fn() -> c_int) -> c_int {
 /// As `unshare(2)`.
 pub unsafe extern "C-unwind" fn unshare(flags: c_int) -> c_int {
     // SAFETY: the program's call.
-    alone(|| unsafe { real::unshare(flags) })
+    part(|| unsafe { real::unshare(flags) })
 }
 
 /// `setns`.
@@ -168,5 +178,5 @@ pub unsafe extern "C-unwind" fn unshare(flags: c_int) -> c_int {
 /// As `setns(2)`.
 pub unsafe extern "C-unwind" fn setns(fd: c_int, kind: c_int) -> c_int {
     // SAFETY: the program's call.
-    alone(|| unsafe { real::setns(fd, kind) })
+    part(|| unsafe { real::setns(fd, kind) })
 }

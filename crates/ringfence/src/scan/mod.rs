@@ -152,6 +152,20 @@ pub(crate) fn scan(code: &[u8], base: u64, function: &dyn Fn(u64) -> Option<(u64
     found
 }
 
+/// Whether code seems to make the call `io_setup` by its instruction: its number is loaded into some
+/// register, as compilers do that call it in a loop, and a `syscall` follows within a function's length.
+/// Bytes that look so by chance do no harm but cost.
+pub(crate) fn seems_to_set_up_aio(code: &[u8]) -> bool {
+    memmem::find_iter(code, &[206, 0, 0, 0]).any(|at| {
+        let before = |n: usize| at.checked_sub(n).map(|at| code[at]);
+        // `mov r32, imm32`; `mov r/m64, imm32` with a register.
+        let loads = matches!(before(1), Some(0xb8..=0xbf))
+            || matches!((before(2), before(1)), (Some(0xc7), Some(0xc0..=0xc7)));
+        let rest = &code[at + 4..code.len().min(at + 4 + AROUND as usize)];
+        loads && memmem::find(rest, &[0x0f, 0x05]).is_some()
+    })
+}
+
 /// The instructions of a function, or of some stretch, that end where a given one starts.
 #[derive(Debug)]
 struct Line {

@@ -175,3 +175,17 @@ fn each_way_to_a_shared_call_is_a_site() {
     numbers.sort_unstable();
     assert_eq!((numbers, found.closes), (vec![3, 33], false));
 }
+
+#[test]
+fn the_making_of_aio_contexts_is_found_without_decoding() {
+    let seems = |code: &[u8]| seems_to_set_up_aio(&padded(code).0);
+    // mov eax, 206; syscall. mov rax, 206; mov rdi, rsi; syscall. mov ebx, 206; mov rax, rbx; syscall.
+    assert!(seems(&[0xb8, 206, 0, 0, 0, 0x0f, 0x05]));
+    assert!(seems(&[0x48, 0xc7, 0xc0, 206, 0, 0, 0, 0x48, 0x89, 0xf7, 0x0f, 0x05]));
+    assert!(seems(&[0xbb, 206, 0, 0, 0, 0x48, 0x89, 0xd8, 0x0f, 0x05]));
+    // io_destroy; a number that no call follows; an addition; the end of the code.
+    assert!(!seems(&[0xb8, 207, 0, 0, 0, 0x0f, 0x05]));
+    assert!(!seems(&[0x0f, 0x05, 0xb8, 206, 0, 0, 0, 0xc3]));
+    assert!(!seems(&[0x05, 206, 0, 0, 0, 0x0f, 0x05]));
+    assert!(!seems_to_set_up_aio(&[0xb8, 206, 0, 0, 0]));
+}
