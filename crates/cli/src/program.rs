@@ -121,8 +121,7 @@ impl fmt::Display for Obstacle {
                 std::env::consts::ARCH
             ),
             Obstacle::Static => f.write_str(
-                "statically linked, so no library can be preloaded into it; link it dynamically, \
-                 or call ringfence_install() at the start of its main",
+                "statically linked, so no library can be loaded into it; link it dynamically",
             ),
             Obstacle::Musl => f.write_str(
                 "linked against musl, while libringfence.so is linked against glibc; use a glibc \

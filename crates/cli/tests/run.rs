@@ -217,7 +217,7 @@ fn a_static_program_is_refused_unless_the_kernel_serves_it() {
         let program = compile(directory.path(), "static", &[flag]);
         let mut command = ringfence_run(directory.path());
         let message = refusal(command.arg("--").arg(&program), 126);
-        assert!(message.contains("ringfence_install()"), "{message}");
+        assert!(message.contains("link it dynamically"), "{message}");
         let mut command = ringfence_run(directory.path());
         let status = command.args(["--backend", "kernel", "--"]).arg(&program).status().unwrap();
         assert!(status.success());

@@ -30,12 +30,21 @@ table::for_each_replacement!(export);
 pub extern "C" fn ringfence_install() -> i32 {
     // SAFETY: a lookup by a C string.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"close_range".as_ptr()) };
-    let comes_first = found.cast_const() == close_range as *const libc::c_void;
-    i32::from(if comes_first {
+    // Where libc's function comes first, the name means that one in this library too.
+    i32::from(if object_of(found.cast_const()) == object_of(construct as *const libc::c_void) {
         ringfence_runtime::start_preload(None)
     } else {
         ringfence_runtime::install()
     })
+}
+
+/// Where the object is loaded that an address lies in.
+fn object_of(address: *const libc::c_void) -> Option<usize> {
+    // SAFETY: an all-zero record is valid, and `dladdr` fills it.
+    unsafe {
+        let mut record: libc::Dl_info = std::mem::zeroed();
+        (libc::dladdr(address, &mut record) != 0).then_some(record.dli_fbase as usize)
+    }
 }
 
 /// Asked by LeakSanitizer, which does not look for pointers where this library keeps its memory: what

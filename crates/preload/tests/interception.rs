@@ -52,6 +52,20 @@ fn a_refusal_of_any_kind_is_found_out_without_dying_of_it() {
     }
 }
 
+/// One call at the start of `main` does what the preload does, for a program in C.
+#[test]
+fn a_program_that_links_or_loads_the_library() {
+    let library = common::library();
+    let rpath = format!("-Wl,-rpath,{}", library.parent().unwrap().display());
+    let object = library.to_str().unwrap();
+    let linked = compile("linked", &["-pthread", object, &rpath]);
+    let loads = compile("linked", &["-pthread", "-DLOADS"]);
+    for (program, argument) in [(linked, ""), (loads, object)] {
+        let run = Run { preloaded: false, ..Run::default() };
+        run.arg(argument).succeeds(&program);
+    }
+}
+
 #[test]
 fn a_call_keeps_what_a_system_call_keeps() {
     let program = compile("registers", &["-mavx"]);
