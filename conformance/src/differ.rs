@@ -6,10 +6,10 @@ use ringfence_abi::*;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What is soon: later than whatever happens at once, and well within [`STEP`].
-const SOON: Duration = sys::ms(3);
+pub const SOON: Duration = sys::ms(3);
 /// How long a step may work before the next begins.
 const STEP: Duration = sys::ms(8);
 
@@ -52,25 +52,65 @@ impl World {
     }
 }
 
-/// Runs a program; what it saw, line by line: what each submission consumed, the completions of
-/// each request, the file in the end.
+/// How long a step of a slow machine may take to complete what it completed before.
+const PATIENCE: Duration = sys::ms(2000);
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Seen {
+    /// Line by line: what each submission consumed, the completions of each request, the file in the
+    /// end.
+    pub lines: Vec<String>,
+    /// How many completions each look found.
+    counts: Vec<usize>,
+}
+
+/// The completions of a run, step by step.
+struct Collected<'a> {
+    cqes: Vec<Cqe>,
+    counts: Vec<usize>,
+    /// What another run had at each look.
+    model: &'a [usize],
+}
+
+impl Collected<'_> {
+    /// Lets the step work. On a busy machine a worker may not have run by then: so what the model
+    /// had at this point is waited for longer, and only what it did not have is missed after [`STEP`].
+    fn look(&mut self, ring: &mut Ring) {
+        let mut cqes = ring.settle(STEP);
+        let wanted = self.model.get(self.counts.len()).copied().unwrap_or(0);
+        let deadline = Instant::now() + PATIENCE;
+        while cqes.len() < wanted && Instant::now() < deadline {
+            cqes.extend(ring.settle(STEP));
+        }
+        self.counts.push(cqes.len());
+        self.cqes.extend(cqes);
+    }
+}
+
+/// Runs a program; `model` is an earlier run of it, if there was one.
 ///
 /// # Errors
 /// [`Skip`] where the target cannot make rings.
-pub fn run(target: &dyn Target, steps: &[Step]) -> std::result::Result<Vec<String>, Skip> {
+pub fn run(
+    target: &dyn Target,
+    steps: &[Step],
+    model: Option<&Seen>,
+) -> std::result::Result<Seen, Skip> {
     let mut ring = target.ring(32)?;
     let world = World::new();
     let resources = world.resources();
     let slots: Vec<i32> = (0..SLOTS).map(|i| if i == 0 { resources.file } else { -1 }).collect();
     assert_eq!(ring.register(RegisterOp::Files, &slots), Ok(0));
     provide(&ring, &world.memory);
-    let (mut lines, mut cqes) = (Vec::new(), Vec::new());
-    let mut number = 0;
+    let model = model.map_or(&[][..], |seen| &seen.counts);
+    let mut found = Collected { cqes: Vec::new(), counts: Vec::new(), model };
+    let (mut lines, mut number) = (Vec::new(), 0);
     for step in steps {
         match step {
             Step::Feed(pipe, len) => {
                 (&world.pipes[*pipe].1).write_all(&[1; 8][..*len as usize]).expect("write");
-                cqes.extend(ring.settle(STEP));
+                found.look(&mut ring);
             }
             Step::Submit(batch) => {
                 for request in batch {
@@ -84,13 +124,13 @@ pub fn run(target: &dyn Target, steps: &[Step]) -> std::result::Result<Vec<Strin
         while ring.sq_room() < ring.params.sq_entries {
             lines.push(format!("submit again: {:?}", ring.submit()));
         }
-        cqes.extend(ring.settle(STEP));
+        found.look(&mut ring);
     }
-    cqes.extend(finish(&mut ring, number));
-    lines.push(shown(cqes));
+    finish(&mut ring, number, &mut found);
+    lines.push(shown(found.cqes));
     let content = std::fs::read(format!("/proc/self/fd/{}", resources.file)).expect("read");
     lines.push(format!("file: {}", String::from_utf8_lossy(&content).replace('\0', ".")));
-    Ok(lines)
+    Ok(Seen { lines, counts: found.counts })
 }
 
 /// Registers a ring of four buffers, in the third page.
@@ -109,17 +149,14 @@ fn provide(ring: &Ring, memory: &Mapping) {
 /// Cancels what still waits of `count` requests, one after the other.
 ///
 /// Not all at once: what a cancel sets free would race the rest of it.
-fn finish(ring: &mut Ring, count: u64) -> Vec<Cqe> {
+fn finish(ring: &mut Ring, count: u64, found: &mut Collected<'_>) {
     let timeout = Timespec { tv_sec: -1, tv_nsec: -1 };
-    let mut cqes = Vec::new();
     for addr in 1..=count {
         let one = SyncCancelReg { addr, fd: -1, timeout, ..SyncCancelReg::default() };
-        let found = ring.register_raw(RegisterOp::SyncCancel, crate::sqe::address(&one), 1);
-        if found.is_ok() {
-            cqes.extend(ring.settle(STEP));
+        if ring.register_raw(RegisterOp::SyncCancel, crate::sqe::address(&one), 1).is_ok() {
+            found.look(ring);
         }
     }
-    cqes
 }
 
 /// Completions by request; the order between requests is not promised.

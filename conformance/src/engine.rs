@@ -12,8 +12,12 @@ use std::sync::LazyLock;
 /// Our engine. The process has one; a body has a process of its own.
 pub struct InProcess;
 
-static ENGINE: LazyLock<Engine<Checked<Os>>> =
-    LazyLock::new(|| Engine::new(Checked::new(Os, LOCK_CLASSES)));
+static ENGINE: LazyLock<Engine<Checked<Os>>> = LazyLock::new(|| {
+    let engine = Engine::new(Checked::new(Os, LOCK_CLASSES));
+    // No interceptor is there to see a thread leave what it shares.
+    engine.tell_parted();
+    engine
+});
 
 impl InProcess {
     /// Rings that are alive, after those that the program let go of were taken down.

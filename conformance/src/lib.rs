@@ -39,6 +39,7 @@ pub mod sim;
 pub mod sqe;
 pub mod sys;
 mod target;
+pub mod thread;
 
 pub use engine::InProcess;
 pub use known::KNOWN;

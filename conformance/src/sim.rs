@@ -28,7 +28,10 @@ impl Simulated {
     pub fn new(faults: Faults) -> Arc<Simulated> {
         let host = SimHost::new(faults);
         let checked = Checked::new(host.clone(), LOCK_CLASSES);
-        Arc::new(Simulated { engine: Engine::new(checked), host })
+        let engine = Engine::new(checked);
+        // No interceptor is there to see a thread leave what it shares.
+        engine.tell_parted();
+        Arc::new(Simulated { engine, host })
     }
 
     /// The engine.

@@ -238,6 +238,13 @@ pub fn fd_count() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("/proc/self/fd").count() - 1
 }
 
+/// How long the machine has kept the calling thread waiting for a CPU since it began.
+pub fn kept_waiting() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split(' ').nth(1).and_then(|field| field.parse().ok());
+    nanoseconds.map_or(Duration::ZERO, Duration::from_nanos)
+}
+
 /// Processor time that this process has used.
 pub fn cpu_time() -> Duration {
     clock(libc::CLOCK_PROCESS_CPUTIME_ID)
@@ -269,15 +276,26 @@ pub fn catch_signal(signal: i32, sa_flags: i32) {
     }
 }
 
-/// Sends `signal` to the calling thread once `delay` is over, from another thread.
+/// Sends `signal` to the calling thread from another thread, once `delay` is over and the caller is
+/// asleep, which a busy machine may put off.
 pub fn signal_me_after(signal: i32, delay: Duration) -> std::thread::JoinHandle<()> {
     // SAFETY: no arguments, always succeeds.
-    let me = unsafe { libc::pthread_self() };
+    let (me, number) = unsafe { (libc::pthread_self(), libc::gettid()) };
     std::thread::spawn(move || {
         std::thread::sleep(delay);
+        let patient = std::time::Instant::now();
+        while !sleeps(number) && patient.elapsed() < ms(5000) {
+            std::thread::sleep(ms(1));
+        }
         // SAFETY: the thread is alive, it waits for this signal or joins us later.
         unsafe { libc::pthread_kill(me, signal) };
     })
+}
+
+/// Whether a thread of this process is in a wait.
+fn sleeps(thread: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat"));
+    stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')))
 }
 
 /// Blocks or unblocks one signal for the calling thread.
@@ -319,6 +337,17 @@ fn last_errno() -> Errno {
 pub fn make_fifo(path: &std::ffi::CStr) {
     // SAFETY: the path is a C string.
     assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+}
+
+/// Opens a fifo for writing, if anybody reads or is about to.
+///
+/// # Errors
+/// Those of `open`.
+pub fn open_for_writing(path: &std::ffi::CStr) -> std::io::Result<File> {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = std::ffi::OsStr::from_bytes(path.to_bytes());
+    File::options().write(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 /// An epoll set.
@@ -411,4 +440,48 @@ pub fn set_effective_user(user: u32) {
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: nothing runs after it.
     unsafe { libc::_exit(code) }
+}
+
+/// Makes `to` a copy of `fd`, closing what `to` was.
+pub fn dup_over(fd: RawFd, to: RawFd) {
+    // SAFETY: touches no memory of ours; who owns `to` owns the copy.
+    assert_eq!(unsafe { libc::dup3(fd, to, libc::O_CLOEXEC) }, to, "dup3");
+}
+
+/// Closes the descriptors from `first` to `last`.
+pub fn close_range(first: RawFd, last: RawFd) {
+    // SAFETY: touches no memory of ours; the body gives them up.
+    assert_eq!(unsafe { libc::close_range(first as u32, last as u32, 0) }, 0, "close_range");
+}
+
+/// Sends a descriptor over a socket, by one system call or by the other.
+///
+/// # Errors
+/// Those of `sendmsg` and `sendmmsg`.
+pub fn send_descriptor(socket: RawFd, fd: RawFd, many: bool) -> ringfence_abi::Result<()> {
+    let mut byte = *b"x";
+    let mut part = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
+    let kind = libc::SOL_SOCKET as u64 | (libc::SCM_RIGHTS as u64) << 32;
+    let mut control = [20_u64, kind, fd as u32 as u64];
+    // SAFETY: a message of zeroes is one; the parts are alive during the call.
+    let sent = unsafe {
+        let mut message: libc::mmsghdr = std::mem::zeroed();
+        message.msg_hdr.msg_iov = &raw mut part;
+        message.msg_hdr.msg_iovlen = 1;
+        message.msg_hdr.msg_control = control.as_mut_ptr().cast();
+        message.msg_hdr.msg_controllen = size_of_val(&control);
+        match many {
+            true => libc::sendmmsg(socket, &raw mut message, 1, 0) as isize,
+            false => libc::sendmsg(socket, &raw const message.msg_hdr, 0),
+        }
+    };
+    if sent < 0 { Err(last_errno()) } else { Ok(()) }
+}
+
+/// Executes a program in place of this process.
+pub fn execute(program: &std::ffi::CStr) -> ! {
+    let arguments = [program.as_ptr(), std::ptr::null()];
+    // SAFETY: the path and the arguments are C strings, ended as they must be.
+    unsafe { libc::execv(program.as_ptr(), arguments.as_ptr()) };
+    exit_now(99)
 }

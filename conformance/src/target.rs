@@ -114,6 +114,17 @@ impl dyn Target + '_ {
         Ok(())
     }
 
+    /// Goes on if the program's own system calls on descriptors are seen.
+    ///
+    /// # Errors
+    /// [`Skip`] for the engine called directly.
+    pub fn sees_calls(&self) -> std::result::Result<(), Skip> {
+        if ["engine", "sim"].contains(&self.name()) {
+            return Err(Skip("an engine called directly does not see other calls".to_owned()));
+        }
+        Ok(())
+    }
+
     /// Goes on unless an older kernel answers -EINVAL to a request that it does not know.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ fn visited(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_timer_of_a_ring_that_is_visited_fires() {
-    thoroughly(1, visited);
+    exhaustively(1, visited);
 }
 
 /// The submission thread goes to sleep while the program submits.
@@ -104,7 +104,7 @@ fn holds_files(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_ring_that_holds_files_leaves_the_attendant_asleep() {
-    thoroughly(1, holds_files);
+    exhaustively(1, holds_files);
 }
 
 /// A waiter that finds what it wants leaves its waker standing; what is pending then must not keep
@@ -128,7 +128,7 @@ fn waker_left_standing(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_waker_that_is_for_nobody_leaves_the_attendant_asleep() {
-    thoroughly(1, waker_left_standing);
+    exhaustively(1, waker_left_standing);
 }
 
 /// A ring has nothing to drive any more, and then something again, just as the attendant gives it
@@ -167,4 +167,30 @@ fn what_is_parked_as_the_attendant_falls_asleep_is_driven() {
 #[test]
 fn what_is_parked_as_the_attendant_strikes_a_ring_is_driven() {
     explored_again(|sim| parked_as_it_gives_back(sim, false));
+}
+
+/// The attendant is woken for a ring, finds nothing pending, and strikes it from its list, just as the
+/// next request is parked: that is driven all the same.
+fn parked_as_it_is_struck(sim: &Arc<Simulated>) {
+    let (silent, _writer) = sys::pipe();
+    let (reader, writer) = sys::pipe();
+    let mut ring = ring(sim, 8, 0);
+    let poll = |n| sqe::poll_add(fd(&silent), libc::POLLIN).data(n);
+    ring.start(&[poll(1)]);
+    // It has taken the ring over, and sleeps.
+    sleep(1_000_000);
+    ring.start(&[poll(2)]);
+    ring.start(&[sqe::cancel(1, 0).data(3), sqe::cancel(2, 0).data(4)]);
+    assert_eq!(watch(&mut ring, 4).len(), 4);
+    sleep(1_000 * (1 + ringfence_sim::choose(4) as u64));
+    let mut buf = [0; 4];
+    ring.start(&[sqe::read_stream(fd(&reader), &mut buf).data(5)]);
+    let writer = writes(sim, fd(&writer), b"ab", 100_000);
+    assert_eq!(watch(&mut ring, 1), [(5, 2)]);
+    writer.join();
+}
+
+#[test]
+fn a_ring_that_is_struck_as_it_has_work_again_is_driven() {
+    thoroughly(1, parked_as_it_is_struck);
 }

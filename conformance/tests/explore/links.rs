@@ -30,7 +30,7 @@ fn timeout_and_target(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_linked_timeout_and_its_target_end_once_each() {
-    thoroughly(2, timeout_and_target);
+    exhaustively(1, timeout_and_target);
 }
 
 /// The same with a target at a worker, which cannot be stopped once it runs.
@@ -52,7 +52,7 @@ fn timeout_and_worker(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_linked_timeout_and_a_worker_end_once_each() {
-    thoroughly(1, timeout_and_worker);
+    exhaustively(1, timeout_and_worker);
 }
 
 /// A chain whose first member is at a worker while another thread cancels all there is.
@@ -84,7 +84,7 @@ fn chain_and_cancel(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_chain_goes_on_or_is_cancelled_from_one_member_on() {
-    thoroughly(1, chain_and_cancel);
+    exhaustively(1, chain_and_cancel);
 }
 
 /// A timeout that counts completions heads a chain whose next member counts them too: the second is
@@ -104,7 +104,7 @@ fn counted_chain(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_counted_timeout_arms_the_next() {
-    thoroughly(1, counted_chain);
+    exhaustively(1, counted_chain);
 }
 
 /// The time of a linked timeout is changed while its target is on its way to a worker, or at it: the
@@ -125,7 +125,7 @@ fn update_and_worker(sim: &Arc<Simulated>) {
 
 #[test]
 fn an_updated_timeout_ends_with_its_target() {
-    thoroughly(2, update_and_worker);
+    exhaustively(1, update_and_worker);
 }
 
 /// A linked timeout ends with its target; what is parked in its place, and waits beyond its time, is
@@ -151,7 +151,7 @@ fn timer_gone(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_timer_that_is_gone_fires_on_nobody() {
-    thoroughly(1, timer_gone);
+    exhaustively(1, timer_gone);
 }
 
 /// Timers come and go by the hundred while one is armed all along.
@@ -191,5 +191,5 @@ fn retried_target(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_linked_timeout_goes_on_when_its_target_is_retried() {
-    thoroughly(1, retried_target);
+    exhaustively(1, retried_target);
 }

@@ -5,8 +5,10 @@
 mod attendant;
 mod cancel;
 mod links;
+mod lock;
 mod overflow;
 mod programs;
+mod reproduce;
 mod teardown;
 mod waiters;
 mod workers;
@@ -15,7 +17,7 @@ use ringfence_abi::*;
 use ringfence_conformance::sim::Simulated;
 use ringfence_conformance::{Ring, Target, sys};
 use ringfence_host::{Host, Os, calls};
-use ringfence_sim::{Explorer, Faults, Report, Strategy, spawn};
+use ringfence_sim::{Explorer, Faults, Report, SCHEDULE_VARIABLE, SimHost, Strategy, spawn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Descriptors are the process's: one exploration at a time, so that each can count them.
@@ -39,7 +41,8 @@ fn open_files() -> Vec<(String, String)> {
 /// Explores `body`, each run on an engine of its own that must have let go of all in the end.
 fn explored(strategy: Strategy, faults: Faults, body: fn(&Arc<Simulated>)) -> Report {
     let _alone = alone();
-    // The one descriptor that the operating system's host keeps for good.
+    // The descriptors that hosts keep for good: the operating system's, and the simulation's.
+    let _ = SimHost::default().release_fd();
     let memory = Os.ring_memory(4096).expect("memory");
     for fd in [memory.fd, memory.own] {
         calls::close(&Os, fd).expect("close");
@@ -67,11 +70,34 @@ fn explored(strategy: Strategy, faults: Faults, body: fn(&Arc<Simulated>)) -> Re
     report
 }
 
-/// All schedules with so many preemptions, then many by priorities and at random, the last ones with
-/// the faults that a program is never to notice.
+/// Names the preemptions of exhaustive searches, which then go on to their end however long that takes.
+const PREEMPTIONS_VARIABLE: &str = "RINGFENCE_PREEMPTIONS";
+
+/// All schedules with so many preemptions: it fails if there are more than a test can run. Then some
+/// that are drawn.
+fn exhaustively(preemptions: u32, body: fn(&Arc<Simulated>)) {
+    let asked = std::env::var(PREEMPTIONS_VARIABLE).ok();
+    let (preemptions, runs_max) = match &asked {
+        Some(asked) => (asked.parse().expect(PREEMPTIONS_VARIABLE), u64::MAX),
+        None => (preemptions, 20_000),
+    };
+    let search = Strategy::Exhaustive { preemptions, runs_max };
+    let report = explored(search, Faults::default(), body);
+    let is_one = std::env::var_os(SCHEDULE_VARIABLE).is_some();
+    assert!(report.complete || is_one, "not all there are: {report}");
+    drawn(body);
+}
+
+/// The same where there are too many: the first 1,500, depth first.
 fn thoroughly(preemptions: u32, body: fn(&Arc<Simulated>)) {
-    let search = Strategy::Exhaustive { preemptions, runs_max: 400 };
+    let search = Strategy::Exhaustive { preemptions, runs_max: 1500 };
     explored(search, Faults::default(), body);
+    drawn(body);
+}
+
+/// Some schedules by priorities and some at random, the last ones with the faults that a program is
+/// never to notice.
+fn drawn(body: fn(&Arc<Simulated>)) {
     explored(Strategy::Pct { seed: 1, runs: 80, depth: 3 }, Faults::default(), body);
     explored(Strategy::Random { seed: 2, runs: 80 }, Faults::UNSEEN, body);
 }

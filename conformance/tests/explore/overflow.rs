@@ -33,7 +33,7 @@ fn messages_and_flushes(sim: &Arc<Simulated>) {
 
 #[test]
 fn what_overflows_comes_once_and_in_order() {
-    thoroughly(1, messages_and_flushes);
+    exhaustively(1, messages_and_flushes);
 }
 
 /// Workers post into a full queue while two threads wait, one of which takes.
@@ -68,5 +68,5 @@ fn workers_and_flushes(sim: &Arc<Simulated>) {
 
 #[test]
 fn workers_that_overflow_lose_nothing() {
-    thoroughly(0, workers_and_flushes);
+    thoroughly(1, workers_and_flushes);
 }

@@ -35,7 +35,7 @@ fn busy_ring(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_ring_that_closes_lets_go_of_all() {
-    thoroughly(1, busy_ring);
+    exhaustively(1, busy_ring);
 }
 
 /// A thread waits on a ring for what is cancelled when another thread closes and releases it.
@@ -57,7 +57,7 @@ fn waiter_in_it(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_waiter_leaves_a_ring_that_ends() {
-    thoroughly(1, waiter_in_it);
+    exhaustively(1, waiter_in_it);
 }
 
 /// Rings come and go in two threads of one process.
@@ -76,7 +76,7 @@ fn two_at_once(sim: &Arc<Simulated>) {
 
 #[test]
 fn rings_come_and_go_in_two_threads() {
-    thoroughly(1, two_at_once);
+    exhaustively(1, two_at_once);
 }
 
 /// A ring whose timer nobody waits for ends as the attendant takes it over, for which that makes an epoll

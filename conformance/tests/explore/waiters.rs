@@ -83,7 +83,7 @@ fn timer_for_a_sleeper(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_sleeper_hears_of_a_new_timer() {
-    thoroughly(2, timer_for_a_sleeper);
+    exhaustively(1, timer_for_a_sleeper);
 }
 
 /// The owner of a deferring ring waits for what workers do.
@@ -129,5 +129,5 @@ fn crossed_messages(sim: &Arc<Simulated>) {
 
 #[test]
 fn messages_that_cross_do_not_lock_each_other_out() {
-    thoroughly(1, crossed_messages);
+    exhaustively(1, crossed_messages);
 }

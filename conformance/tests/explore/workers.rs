@@ -42,7 +42,7 @@ fn job_as_the_worker_falls_asleep(sim: &Arc<Simulated>) {
 
 #[test]
 fn a_job_that_meets_a_worker_falling_asleep_is_done_at_once() {
-    thoroughly(2, job_as_the_worker_falls_asleep);
+    exhaustively(1, job_as_the_worker_falls_asleep);
 }
 
 /// More jobs than workers may be.
@@ -68,7 +68,7 @@ fn one_worker(sim: &Arc<Simulated>) {
 
 #[test]
 fn jobs_wait_for_their_worker() {
-    thoroughly(1, one_worker);
+    exhaustively(1, one_worker);
 }
 
 /// No thread can be had now and then: jobs are done all the same.

@@ -237,3 +237,50 @@ ring_test!(head_runs_ahead, |t| {
     let mut other = t.ring(4)?;
     works(&mut other);
 });
+
+// All of a ring's shared memory is scribbled over by one thread while another submits to it, and a third
+// has its own ring, file and pipe, where nothing goes wrong.
+ring_test!(scribbled_beside_others, |t| {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    let mut ring = t.ring(16)?;
+    let mut other = t.ring(16)?;
+    let stop = AtomicBool::new(false);
+    let (shared, entries) = (ring.memory().len() as u64 / 4, ring.sqe_memory().len() as u64 / 4);
+    std::thread::scope(|scope| {
+        let (ring, stop, other) = (&mut ring, &stop, &mut other);
+        scope.spawn(move || {
+            let file = sys::file_with(&[7; 4096]);
+            let (reader, mut writer) = sys::pipe();
+            let (mut page, mut word) = ([0; 512], [0; 4]);
+            let mut rounds = 0;
+            while rounds < 300 {
+                let read = sqe::read_stream(fd(&reader), &mut word).data(1);
+                other.start(&[read, sqe::read(fd(&file), &mut page, 512).data(2).link()]);
+                other.start(&[sqe::nop().data(3)]);
+                writer.write_all(b"1234").expect("write");
+                assert_eq!(by_data(&other.wait_n(3)), [(1, 4), (2, 512), (3, 0)]);
+                assert_eq!((page, word), ([7; 512], *b"1234"));
+                rounds += 1;
+            }
+            stop.store(true, Relaxed);
+        });
+        let mut noise = Noise(0xfeed);
+        let ring = &*ring;
+        scope.spawn(move || {
+            while !stop.load(Relaxed) {
+                let at = (noise.next() % shared) as u32 * 4;
+                ring.memory().word(at).store(noise.next() as u32, Relaxed);
+                let at = (noise.next() % entries) as u32 * 4;
+                // Opcodes and addresses stay such that nothing of this process is named.
+                ring.sqe_memory().word(at).store(noise.next() as u32 & 0x0101, Relaxed);
+            }
+        });
+        while !stop.load(Relaxed) {
+            let wait = GeteventsArg::default();
+            let flags = IORING_ENTER_EXT_ARG;
+            let _ = ring.enter_arg(16, 0, flags, &wait);
+            let _ = ring.enter(0, 0, IORING_ENTER_GETEVENTS);
+        }
+    });
+    works(&mut other);
+});

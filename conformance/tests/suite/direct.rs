@@ -89,3 +89,63 @@ ring_test!(pipe_into_chosen_slots, |t| {
     assert_eq!(ring.run_one(sqe::write(0, b"1", u64::MAX).fixed(6)), 1);
     assert_eq!(ring.run_one(sqe::read_stream(0, &mut [0; 4]).fixed(5)), 1);
 });
+
+/// A read on a polled ring; a kernel may lack a disk that can be polled.
+fn read_polled(
+    t: &dyn Target,
+    ring: &mut Ring,
+    entry: Sqe,
+    res: i32,
+) -> ringfence_conformance::Outcome {
+    ring.start(&[entry.data(1)]);
+    let got = ring.wait();
+    if got.res == EOPNOTSUPP && t.is_kernel() {
+        return Err(Skip("the disk of this machine cannot be polled".to_owned()));
+    }
+    assert_eq!((got.user_data, got.res), (1, res));
+    Ok(())
+}
+
+// HYBRID_IOPOLL serves what IOPOLL does: reads and writes, plain, vectored and from registered memory.
+ring_test!(polled_with_sleep, |t| {
+    let (file, _directory) = direct_file()?;
+    let page = Mapping::anonymous(8192);
+    let part = Iovec { base: page.at(0), len: 4096 };
+    for flags in [IORING_SETUP_IOPOLL, IORING_SETUP_IOPOLL | IORING_SETUP_HYBRID_IOPOLL] {
+        let mut ring = t.ring_with(8, flags)?;
+        assert_eq!(ring.register(RegisterOp::Buffers, &[part]), Ok(0));
+        let number = fd(&file);
+        for (entry, res) in [
+            (raw(Op::Read, number, page.at(0), 4096, 0), 4096),
+            (raw(Op::Readv, number, address(&part), 1, 4096), 4096),
+            (sqe::read_fixed(number, page.at(0), 4096, 0, 0), 4096),
+            (raw(Op::Write, number, page.at(4096), 4096, 8192), 4096),
+            (sqe::write_fixed(number, page.at(0), 4096, 12288, 0), 4096),
+            (raw(Op::Read, number, page.at(0), 4096, 1 << 20), 0),
+            (raw(Op::Read, number, page.at(1), 4096, 0), EINVAL),
+        ] {
+            read_polled(t, &mut ring, entry, res)?;
+        }
+    }
+});
+
+// Polled reads many at a time, more than the queue of completions holds.
+ring_test!(polled_in_depth, |t| {
+    let (file, _directory) = direct_file()?;
+    let params = Params {
+        flags: IORING_SETUP_IOPOLL | IORING_SETUP_CQSIZE,
+        cq_entries: 32,
+        ..Params::default()
+    };
+    let mut ring = t.ring_from(32, params)?;
+    let memory = Mapping::anonymous(16 * 4096);
+    let read = |index: u64| {
+        let place = index % 16 * 4096;
+        raw(Op::Read, fd(&file), memory.at(place as usize), 4096, place).data(index)
+    };
+    read_polled(t, &mut ring, read(1), 4096)?;
+    ring.start(&(0..32).map(read).collect::<Vec<_>>());
+    ring.start(&(32..64).map(read).collect::<Vec<_>>());
+    let got = by_data(&ring.wait_n(64));
+    assert_eq!(got, (0..64).map(|index| (index, 4096)).collect::<Vec<_>>());
+});

@@ -426,3 +426,26 @@ ring_test!(epoll_control, |t| {
     writer.write_all(b"1").expect("write");
     assert!(sys::readable(fd(&set)));
 });
+
+// Both ends of splice and tee may stand in the table of files.
+ring_test!(splice_of_registered_files, |t| {
+    let mut ring = t.ring(8)?;
+    let (file, to) = (sys::file_with(b"spliced bytes"), sys::file_with(b""));
+    let (one, two) = (sys::pipe(), sys::pipe());
+    let table = [fd(&file), fd(&one.0), fd(&one.1), fd(&two.0), fd(&two.1), fd(&to)];
+    assert_eq!(ring.register(RegisterOp::Files, &table), Ok(0));
+    let fixed = |entry: Sqe| Sqe { op_flags: SPLICE_F_FD_IN_FIXED, ..entry.with(IOSQE_FIXED_FILE) };
+    assert_eq!(ring.run_one(fixed(sqe::splice(0, 8, 2, u64::MAX, 5))), 5);
+    let tee = Sqe { off: 0, ..sqe::splice(1, 0, 4, 0, 5) };
+    assert_eq!(ring.run_one(fixed(Sqe { opcode: Op::Tee as u8, addr: 0, ..tee })), 5);
+    for from in [1, 3] {
+        assert_eq!(ring.run_one(fixed(sqe::splice(from, u64::MAX, 5, u64::MAX, 5))), 5);
+    }
+    let mut buf = [0; 10];
+    to.read_exact_at(&mut buf, 0).expect("read");
+    assert_eq!(&buf, b"bytesbytes");
+    assert_eq!(ring.run_one(fixed(sqe::splice(9, 0, 2, u64::MAX, 5))), EBADF);
+    // The flag is the source's alone, the entry's the target's.
+    let source = sqe::splice(0, 0, fd(&one.1), u64::MAX, 5).op_flags(SPLICE_F_FD_IN_FIXED);
+    assert_eq!(ring.run_one(source), 5);
+});

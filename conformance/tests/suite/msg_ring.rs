@@ -158,3 +158,32 @@ ring_test!(ping_pong, |t| {
         }
     });
 });
+
+// The target may be a ring of any kind that another thread has: deferring, polled, with wide entries.
+ring_test!(targets_of_all_kinds, |t| {
+    let defer = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+    for flags in [defer, IORING_SETUP_SQPOLL, IORING_SETUP_CQE32, IORING_SETUP_IOPOLL] {
+        let mut to = t.ring_with(8, flags)?;
+        let number = to.fd;
+        sys::on_thread(|| {
+            let mut from = t.ring(8).expect("a ring, as before");
+            let sent = [0, 1, 2].map(|data| sqe::msg_ring(number, 3, data, 0));
+            assert_eq!(results(&from.run(&sent)), [0, 0, 0], "{flags:#x}");
+        });
+        assert_eq!(by_data(&to.wait_n(3)), [(0, 3), (1, 3), (2, 3)], "{flags:#x}");
+    }
+});
+
+// A deferring owner that waits is woken by a message.
+ring_test!(wakes_a_deferring_owner, |t| {
+    let mut to = t.ring_with(8, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)?;
+    let number = to.fd;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(ms(20));
+            let mut from = t.ring(8).expect("a ring, as before");
+            assert_eq!(from.run_one(sqe::msg_ring(number, 3, 4, 0)), 0);
+        });
+        assert_eq!(pairs(&to.wait_n(1)), [(4, 3)]);
+    });
+});

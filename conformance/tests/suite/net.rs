@@ -428,3 +428,28 @@ ring_test!(echo, |t| {
         }
     }
 });
+
+// SOCK_NONEMPTY tells of more that waits: connections to accept, bytes to receive.
+ring_test!(more_is_waiting, |t| {
+    let mut ring = t.ring(8)?;
+    let listener = sys::listener();
+    let address = listener.local_addr().expect("address");
+    let mut clients: Vec<_> =
+        (0..2).map(|_| std::net::TcpStream::connect(address).expect("connect")).collect();
+    let more = |cqe: &Cqe| cqe.flags & IORING_CQE_F_SOCK_NONEMPTY != 0;
+    let accept = sqe::accept(fd(&listener), 0);
+    let first = ring.run(&[accept])[0];
+    let _peer = sys::adopt(first.res);
+    assert!(more(&first), "{first:?}");
+    let second = sys::adopt(ring.run_one(accept.ioprio(IORING_ACCEPT_POLL_FIRST)));
+    clients[1].write_all(b"123456").expect("write");
+    let mut buf = [0; 4];
+    let receive = sqe::recv(fd(&second), &mut buf, 0);
+    let deadline = Instant::now() + ms(5000);
+    while ring.run_one(Sqe { op_flags: libc::MSG_PEEK as u32, ..receive }) != 4 {
+        assert!(Instant::now() < deadline, "bytes arrive");
+    }
+    let parts = [0, 1].map(|_| ring.run(&[receive])[0]);
+    assert_eq!(parts.map(|part| part.res), [4, 2]);
+    assert_eq!(parts.map(|part| more(&part)), [true, false]);
+});

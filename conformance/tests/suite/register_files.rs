@@ -370,3 +370,25 @@ ring_test!(install_errors, |t| {
     let again = std::fs::File::from(plain);
     assert_eq!(std::os::unix::fs::FileExt::read_at(&again, &mut [0; 8], 0).ok(), Some(4));
 });
+
+// A slot that held a pipe, then holds a file: offsets mean what they mean in that file.
+ring_test!(other_kinds_in_turn, |t| {
+    let mut ring = t.ring(8)?;
+    let mut file = sys::file_with(b"12345678");
+    file.rewind().expect("seek");
+    for _ in 0..3 {
+        let (reader, mut writer) = sys::pipe();
+        writer.write_all(b"pipe").expect("write");
+        assert_eq!(ring.register(RegisterOp::Files, &[fd(&reader)]), Ok(0));
+        let mut buf = [0; 4];
+        assert_eq!(ring.run_one(sqe::read_stream(0, &mut buf).fixed(0)), 4);
+        assert_eq!(ring.register_raw(RegisterOp::UnregisterFiles, 0, 0), Ok(0));
+        assert_eq!(ring.register(RegisterOp::Files, &[fd(&file)]), Ok(0));
+        for at in [0, 0, 4, 2] {
+            assert_eq!(ring.run_one(sqe::read(0, &mut buf, at).fixed(0)), 4);
+            assert_eq!(buf, b"12345678"[at as usize..][..4]);
+        }
+        assert_eq!(ring.register_raw(RegisterOp::UnregisterFiles, 0, 0), Ok(0));
+        assert_eq!(file.stream_position().expect("tell"), 0);
+    }
+});

@@ -307,3 +307,14 @@ ring_test!(rings_wake_their_own_waiters, |t| {
         assert_eq!(waiter.join().expect("join"), Err(Errno::ETIME));
     });
 });
+
+// A signal that is ignored does not end the wait.
+ring_test!(ignored_signal, |t| {
+    let ring = t.ring(8)?;
+    sys::ignore_signal(libc::SIGUSR1);
+    let helper = sys::signal_me_after(libc::SIGUSR1, ms(20));
+    let start = Instant::now();
+    assert_eq!(ring.enter_for(0, 1, GETEVENTS, ms(80)), Err(Errno::ETIME));
+    assert!(start.elapsed() >= ms(80), "{:?}", start.elapsed());
+    helper.join().expect("join");
+});

@@ -64,3 +64,23 @@ ring_test!(rewinds, |t| {
     let alone = Params { flags: IORING_SETUP_SQ_REWIND, ..Params::default() };
     assert_eq!(t.setup(4, address_mut(&mut { alone })), Err(Errno::EINVAL));
 });
+
+// A command in a 128-byte entry does what it does in one of 64.
+ring_test!(command, |t| {
+    let mut ring = t.ring_with(8, IORING_SETUP_SQE_MIXED)?;
+    let (mut a, b) = sys::tcp_pair();
+    a.write_all(b"12345").expect("write");
+    let queued = raw(Op::UringCmd, fd(&b), 0, 0, 0);
+    let deadline = Instant::now() + ms(5000);
+    while ring.run_one(queued) != 5 {
+        assert!(Instant::now() < deadline, "five bytes are queued");
+        // A pair of slots at a time, so that no wide entry meets the end.
+        ring.run(&[sqe::nop()]);
+    }
+    ring.run(&[sqe::nop()]);
+    ring.push(Sqe { opcode: Op::UringCmd128 as u8, ..queued }.data(1));
+    ring.push(Sqe { opcode: 0xff, ..Sqe::default() });
+    ring.push(sqe::nop().data(2));
+    assert_eq!(ring.submit(), Ok(3));
+    assert_eq!(pairs(&ring.cqes()), [(1, 5), (2, 0)]);
+});

@@ -101,6 +101,12 @@ impl<H: Host> Host for Checked<H> {
         self.host.at(point);
     }
 
+    #[inline]
+    #[track_caller]
+    fn step() {
+        H::step();
+    }
+
     fn syscall(&self, number: i64, args: [u64; 6]) -> Result<u64> {
         self.host.syscall(number, args)
     }
@@ -168,6 +174,10 @@ impl<H: Host> Host for Checked<H> {
 
     fn release_fd(&self) -> Option<i32> {
         self.host.release_fd()
+    }
+
+    fn allows_kernel_aio(&self) -> bool {
+        self.host.allows_kernel_aio()
     }
 
     fn private_fds(&self) -> Vec<i32> {

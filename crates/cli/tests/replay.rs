@@ -38,9 +38,13 @@ fn a_report_is_printed_with_its_line() {
     let output = replay(&["context-revival", "--runs", "1"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
-    for part in
-        ["refcount_t: addition on 0", "asking", "found in 1 of 1 runs", "as it is: clean in"]
-    {
+    for part in [
+        "refcount_t: addition on 0",
+        "asking",
+        "found in 1 of 1 runs",
+        "from seed 1",
+        "as it is: clean in",
+    ] {
         assert!(text.contains(part), "{part} not in {text}");
     }
     assert!(text.contains("again: ringfence replay context-revival --schedule "), "{text}");

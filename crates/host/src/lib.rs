@@ -17,6 +17,7 @@
 //! assert_eq!(copy, text);
 //! ```
 
+pub mod atomic;
 pub mod bugs;
 pub mod calls;
 pub mod fault;
@@ -115,6 +116,10 @@ pub trait Host: Clone + Send + Sync + 'static {
     fn at(&self, point: Point) {
         let _ = point;
     }
+
+    /// The engine is about to access a word that its threads share without a lock.
+    #[inline(always)]
+    fn step() {}
 
     /// Makes a system call; the program's memory may be named in `args`.
     ///

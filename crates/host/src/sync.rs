@@ -4,7 +4,7 @@
 //! is a word; others tell a validator, or a scheduler, what is taken and let go of.
 #![expect(unsafe_code, reason = "implements a raw lock")]
 
-use crate::Host;
+use crate::{Host, Os, atomic};
 use std::panic::Location;
 pub use std::sync::Arc;
 pub use std::sync::atomic::{
@@ -39,18 +39,39 @@ pub fn mutex<H: Host, T>(host: &H, class: &'static LockClass, value: T) -> Mutex
     lock_api::Mutex::from_raw(host.new_lock(class), value)
 }
 
+/// How threads sleep on a word: the kernel's futex, but for who explores the lock itself.
+pub trait Futex: Host {
+    /// Sleeps while `word` is `value`; may return early.
+    fn sleep(word: &AtomicU32, value: u32);
+    /// Wakes one sleeper on `word`.
+    fn rouse(word: &AtomicU32);
+}
+
+impl Futex for Os {
+    fn sleep(word: &AtomicU32, value: u32) {
+        futex_wait(word, value, None);
+    }
+
+    fn rouse(word: &AtomicU32) {
+        futex_wake(word, 1);
+    }
+}
+
 /// A lock of one word that sleeps in the kernel when contended: 0 free, 1 held, 2 held with
 /// sleepers. It allocates nothing and keeps no thread-local state, so that it works in every
 /// place the engine is called from.
 #[derive(Debug)]
-pub struct RawFutex {
-    word: AtomicU32,
+pub struct RawFutex<F = Os> {
+    word: atomic::AtomicU32<F>,
 }
+
+/// A mutex with that lock.
+pub type FutexMutex<F, T> = lock_api::Mutex<RawFutex<F>, T>;
 
 /// How often to look before sleeping; short, since holders make system calls.
 const SPINS: u32 = 40;
 
-impl RawFutex {
+impl<F: Futex> RawFutex<F> {
     #[cold]
     fn lock_slow(&self) {
         for _ in 0..SPINS {
@@ -61,7 +82,7 @@ impl RawFutex {
         }
         // Pairs with the Release in unlock: whoever sees 0 sees what the last holder wrote.
         while self.word.swap(2, Ordering::Acquire) != 0 {
-            futex_wait(&self.word, 2, None);
+            F::sleep(self.word.word(), 2);
         }
     }
 
@@ -73,8 +94,8 @@ impl RawFutex {
 
 // SAFETY: the word is 0 exactly when nobody holds the lock; only the swap or the exchange from 0
 // acquires, and only unlock, which the guard calls once, stores 0.
-unsafe impl lock_api::RawMutex for RawFutex {
-    const INIT: RawFutex = RawFutex { word: AtomicU32::new(0) };
+unsafe impl<F: Futex> lock_api::RawMutex for RawFutex<F> {
+    const INIT: RawFutex<F> = RawFutex { word: atomic::AtomicU32::new(0) };
     type GuardMarker = lock_api::GuardSend;
 
     #[inline]
@@ -92,7 +113,7 @@ unsafe impl lock_api::RawMutex for RawFutex {
     #[inline]
     unsafe fn unlock(&self) {
         if self.word.swap(0, Ordering::Release) == 2 {
-            futex_wake(&self.word, 1);
+            F::rouse(self.word.word());
         }
     }
 }

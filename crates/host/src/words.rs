@@ -8,6 +8,7 @@
 use crate::plain::Plain;
 use crate::shm::Shm;
 use crate::sync::{AtomicU32, Ordering, fence};
+use crate::{Host, atomic};
 
 /// Memory that is shared with the program: 32-bit words, and entries between them.
 pub trait Words {
@@ -71,6 +72,20 @@ pub trait Word: Default + Send + Sync {
     fn load(&self, order: Ordering) -> u32;
     /// Stores into it.
     fn store(&self, value: u32, order: Ordering);
+}
+
+impl<H: Host> Word for atomic::AtomicU32<H> {
+    #[inline(always)]
+    #[track_caller]
+    fn load(&self, order: Ordering) -> u32 {
+        atomic::AtomicU32::load(self, order)
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn store(&self, value: u32, order: Ordering) {
+        atomic::AtomicU32::store(self, value, order);
+    }
 }
 
 impl Word for AtomicU32 {

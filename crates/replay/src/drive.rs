@@ -16,7 +16,8 @@ pub struct Settings {
     pub runs: u32,
     /// Schedules after which one search gives up.
     pub schedules_max: u64,
-    /// Schedules of the mended form for each run: its space is that of the faulty form at least.
+    /// Schedules of the mended form for each run; as many as the faulty form needed if that is
+    /// more, from the same seed.
     pub mended: u64,
     /// Beyond those, all schedules of the mended form with so many preemptions, [`Self::all_max`]
     /// at most.
@@ -35,7 +36,7 @@ impl Default for Settings {
             schedules_max: 1000,
             mended: 12,
             preemptions: 1,
-            all_max: 400,
+            all_max: 10_000,
             schedule: None,
         }
     }
@@ -46,7 +47,7 @@ impl Settings {
     /// go.
     #[must_use]
     pub fn full(self) -> Settings {
-        Settings { mended: 100, preemptions: 2, all_max: 20_000, ..self }
+        Settings { mended: 100, preemptions: 2, all_max: 1_000_000, ..self }
     }
 }
 
@@ -124,8 +125,8 @@ pub fn replay(story: &Story, settings: &Settings) -> Told {
     };
     for run in 0..told.runs {
         let seed = seed_of(settings.seed, run);
-        look_for_the_bug(story, settings, seed, &mut told);
-        look_at_the_mended(story, settings, seed, &mut told);
+        let tried = look_for_the_bug(story, settings, seed, &mut told);
+        look_at_the_mended(story, settings, seed, tried, &mut told);
     }
     if settings.all_max > 0 && settings.schedule.is_none() {
         let (preemptions, runs_max) = (settings.preemptions, settings.all_max);
@@ -152,7 +153,8 @@ fn explorer(strategy: Strategy) -> Explorer {
     Explorer::new(strategy).steps_max(STEPS_MAX)
 }
 
-fn look_for_the_bug(story: &Story, settings: &Settings, seed: u64, told: &mut Told) {
+/// Searches for the bug; under how many schedules.
+fn look_for_the_bug(story: &Story, settings: &Settings, seed: u64, told: &mut Told) -> u64 {
     let strategy = match &settings.schedule {
         Some(schedule) => Strategy::Replay(schedule.clone()),
         None => Strategy::Random { seed, runs: settings.schedules_max },
@@ -161,8 +163,9 @@ fn look_for_the_bug(story: &Story, settings: &Settings, seed: u64, told: &mut To
     // Stacks are for who reads them: the first report is made again with them.
     report::with_stacks(false);
     let report = explorer(strategy).explore(story.faulty);
-    told.tried += report.runs;
-    let Some(mut found) = report.found else { return };
+    let tried = report.runs;
+    told.tried += tried;
+    let Some(mut found) = report.found else { return tried };
     if first {
         report::with_stacks(true);
         let again = explorer(Strategy::Replay(found.schedule.clone())).explore(story.faulty);
@@ -173,19 +176,21 @@ fn look_for_the_bug(story: &Story, settings: &Settings, seed: u64, told: &mut To
         if told.strangers.len() < 3 {
             told.strangers.push(format!("{title}\n{text}"));
         }
-        return;
+        return tried;
     }
     told.found += 1;
     if first {
         (told.title, told.report, told.schedule) = (title, text, Some(found.schedule));
     }
+    tried
 }
 
-fn look_at_the_mended(story: &Story, settings: &Settings, seed: u64, told: &mut Told) {
+/// The mended form under the schedules that found the bug, and on from there.
+fn look_at_the_mended(story: &Story, settings: &Settings, seed: u64, tried: u64, told: &mut Told) {
     report::with_stacks(false);
     let strategy = match &settings.schedule {
         Some(schedule) => Strategy::Replay(schedule.clone()),
-        None => Strategy::Random { seed, runs: settings.mended },
+        None => Strategy::Random { seed, runs: tried.max(settings.mended) },
     };
     explore_mended(story, strategy, told);
 }

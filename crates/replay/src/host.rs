@@ -4,7 +4,7 @@ use crate::report;
 use ringfence_abi::Result;
 use ringfence_host::bugs::Bugs;
 use ringfence_host::sync::{AtomicU32, LockClass};
-use ringfence_host::{Clock, Event, Host, Os, Point, RingMemory, calls};
+use ringfence_host::{Clock, Event, Host, Os, Point, RingMemory, calls, plain};
 use ringfence_sim::{RaceCell, SimHost};
 use ringfence_uring::aio::Rule;
 use std::collections::{BTreeSet, HashMap};
@@ -41,7 +41,8 @@ struct Oracles {
     links: Mutex<HashMap<usize, Arc<RaceCell<()>>>>,
     /// References to linked timeouts.
     references: Mutex<HashMap<u64, u32>>,
-    /// Descriptors that were made and not closed: a run that fails leaves them behind.
+    /// Descriptors that were made and not closed: a run that fails leaves them behind, with the
+    /// engine that holds them.
     open: Mutex<BTreeSet<i32>>,
 }
 
@@ -49,15 +50,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Oracles {
-    fn drop(&mut self) {
+impl Oracles {
+    /// Closes what a run has left open.
+    fn close(&self) {
         for fd in std::mem::take(&mut *locked(&self.open)) {
             let _ = calls::close(&Os, fd);
         }
     }
-}
 
-impl Oracles {
     #[track_caller]
     fn link(&self, of: usize, writes: bool, by: &'static str) {
         report::name(Location::caller(), by);
@@ -83,11 +83,17 @@ impl Oracles {
     fn follow(&self, number: i64, args: &[u64; 6], result: &Result<u64>) {
         let Ok(value) = result else { return };
         let makes = match number {
-            libc::SYS_epoll_create1 | libc::SYS_eventfd2 | libc::SYS_openat => true,
+            libc::SYS_epoll_create1
+            | libc::SYS_eventfd2
+            | libc::SYS_openat
+            | libc::SYS_memfd_create => true,
             libc::SYS_fcntl => args[1] == libc::F_DUPFD_CLOEXEC as u64,
             _ => false,
         };
-        if makes {
+        if number == libc::SYS_pipe2 {
+            let ends = [0, 1].map(|index| plain::read_at::<_, i32>(&Os, args[0], index));
+            locked(&self.open).extend(ends.into_iter().flatten());
+        } else if makes {
             locked(&self.open).insert(*value as i32);
         } else if number == libc::SYS_close {
             locked(&self.open).remove(&(args[0] as i32));
@@ -98,7 +104,10 @@ impl Oracles {
 impl<S: Set> Past<S> {
     /// A host for one run.
     pub(crate) fn new() -> Past<S> {
-        Past { host: SimHost::default(), oracles: Arc::default(), set: PhantomData }
+        let oracles = Arc::<Oracles>::default();
+        let watching = Arc::clone(&oracles);
+        ringfence_sim::at_end(move || watching.close());
+        Past { host: SimHost::default(), oracles, set: PhantomData }
     }
 }
 
@@ -128,6 +137,12 @@ impl<S: Set> Host for Past<S> {
             Point::Put { object, by } => self.oracles.put(object, by),
             _ => {}
         }
+    }
+
+    #[inline]
+    #[track_caller]
+    fn step() {
+        SimHost::step();
     }
 
     fn syscall(&self, number: i64, args: [u64; 6]) -> Result<u64> {

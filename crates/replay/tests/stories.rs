@@ -18,7 +18,7 @@ fn is_found_and_mended(name: &str, title: &str) {
     assert!(told.mended_clean, "{}", told.mended_report);
     assert!(told.is_as_told(), "{:#?}", told.strangers);
     assert_eq!(told.title, title);
-    assert!(told.explored >= 16, "{}", told.explored);
+    assert!(told.explored >= told.tried.max(16), "{} of {}", told.explored, told.tried);
     is_recognised(story, &told.report, title);
     is_reproduced(story, &told);
 }
@@ -108,6 +108,16 @@ fn the_seed_decides_what_is_run() {
     assert_eq!(schedules[0], schedules[2]);
 }
 
+/// What the command runs without further ado has all schedules of the mended forms with one preemption.
+#[test]
+fn all_schedules_with_one_preemption_are_clean() {
+    for story in STORIES {
+        let told = replay(story, &Settings { runs: 1, ..Settings::default() });
+        assert!(told.is_as_told(), "{}: {}", told.name, told.mended_report);
+        assert_eq!(told.complete, Some(1), "{}: {} explored", told.name, told.explored);
+    }
+}
+
 /// A search that may run but few schedules may find nothing; that is no success.
 #[test]
 fn what_is_not_found_is_told() {
@@ -116,4 +126,27 @@ fn what_is_not_found_is_told() {
     assert_eq!((told.found, told.runs), (0, 3));
     assert!(!told.is_as_told());
     assert_eq!(told.reproduce(), "");
+}
+
+/// Failed runs leave engines behind that nobody drops, but no descriptors: a user has few instances
+/// of inotify, and a process few of all.
+#[test]
+fn a_story_leaves_no_descriptor() {
+    // In a process of its own: other tests of this one have descriptors open meanwhile.
+    const ALONE: &str = "RINGFENCE_STORY_ALONE";
+    let name = "a_story_leaves_no_descriptor";
+    if std::env::var_os(ALONE).is_none() {
+        let mut command = std::process::Command::new(std::env::current_exe().expect("this test"));
+        let status = command.args(["--exact", name]).env(ALONE, "1").status();
+        assert!(status.expect("it runs").success());
+        return;
+    }
+    let count = || std::fs::read_dir("/proc/self/fd").expect("/proc").count();
+    let settings = Settings { runs: 3, mended: 1, all_max: 0, ..Settings::default() };
+    let play = || STORIES.iter().for_each(|story| assert_eq!(replay(story, &settings).found, 3));
+    // What is opened once for all.
+    play();
+    let before = count();
+    play();
+    assert_eq!(count(), before);
 }

@@ -181,6 +181,25 @@ pub(crate) fn pollable(fd: i32, events: i16) -> i16 {
 }
 
 /// To be called before descriptors `first..=last` are closed.
+/// Ends the engine's threads that can be spared; whether there are any.
+pub(crate) fn send_threads_away() -> bool {
+    engine().is_some_and(Engine::send_threads_away)
+}
+
+/// A thread has left what it shared with the others.
+pub(crate) fn tell_parted() {
+    if let Some(engine) = engine() {
+        engine.tell_parted();
+    }
+}
+
+/// Lets the engine have threads again.
+pub(crate) fn call_threads_back() {
+    if let Some(engine) = engine() {
+        engine.call_threads_back();
+    }
+}
+
 pub(crate) fn before_close(first: u32, last: u32) {
     if let Some(engine) = engine() {
         engine.before_close(first, last);

@@ -134,6 +134,8 @@ functions! {
     sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int;
     sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int;
     pthread_create(thread: *mut c_ulong, attributes: *const c_void, start: usize, arg: *mut c_void) -> c_int;
+    unshare(flags: c_int) -> c_int;
+    setns(fd: c_int, kind: c_int) -> c_int;
     thrd_create(thread: *mut c_ulong, start: usize, arg: *mut c_void) -> c_int;
     _Fork() -> pid_t;
     execve(path: *const c_char, args: *const *const c_char, env: *const *const c_char) -> c_int;

@@ -200,6 +200,7 @@ impl<F: Fn() + Send + Sync + 'static> Tour<'_, F> {
         let body = Arc::clone(&self.body);
         let first = start(&world, "main", false, None, Box::new(move || body()));
         let (failure, steps, left) = world.run(first);
+        world.end();
         let chooser = world.chooser();
         let mut hasher = DefaultHasher::new();
         chooser.taken().hash(&mut hasher);

@@ -69,6 +69,6 @@ pub use schedule::{BadSchedule, Schedule};
 pub use service::Service;
 pub use state::Woken;
 pub use thread::{
-    JoinHandle, choose, draw, is_simulated, now, point, sleep, spawn, spawn_daemon, wait,
+    JoinHandle, at_end, choose, draw, is_simulated, now, point, sleep, spawn, spawn_daemon, wait,
     wait_ready, wake, yield_now,
 };

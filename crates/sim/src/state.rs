@@ -135,6 +135,8 @@ pub(crate) struct State {
     pub(crate) trace: VecDeque<Row>,
     /// Daemons that had to be ended.
     pub(crate) left: Vec<String>,
+    /// What is done once no thread runs any more.
+    pub(crate) endings: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 /// The virtual time at which a world begins, nanoseconds.
@@ -158,6 +160,7 @@ impl State {
             real_time,
             trace: VecDeque::new(),
             left: Vec::new(),
+            endings: Vec::new(),
         }
     }
 

@@ -194,6 +194,17 @@ pub fn point(label: &'static str) {
     }
 }
 
+/// A switch point at a word that threads share without a lock. None where time is the machine's: who
+/// spins there would take long, and what takes long is done otherwise.
+#[track_caller]
+pub(crate) fn step() {
+    if let Some((world, me)) = current()
+        && !world.is_service
+    {
+        world.point(me, "word", Location::caller());
+    }
+}
+
 /// As [`point`] of a thread that waits for others in a loop: they come first.
 #[track_caller]
 pub fn yield_now() {
@@ -281,6 +292,17 @@ pub fn wait_ready(probe: Box<dyn Fn() -> bool + Send>, timeout: Option<u64>) -> 
     let deadline = timeout.map(|nanos| now.saturating_add(nanos));
     let place = Location::caller();
     world.wait(me, Wait { on: On::Ready(probe), deadline, label: "wait for readiness", place })
+}
+
+/// Does `ending` when the calling thread's run is over, however that comes: for what the machine
+/// lends a run, since a failed one may leave threads and memory that nobody drops. Nothing where no
+/// run ends: outside of a simulation, and in one that serves threads from outside.
+pub fn at_end(ending: impl FnOnce() + Send + 'static) {
+    if let Some((world, _)) = current()
+        && !world.is_service
+    {
+        world.state().endings.push(Box::new(ending));
+    }
 }
 
 /// The calling thread's number as the engine sees it; none outside of a simulation.

@@ -94,6 +94,12 @@ impl World {
         (state.failure.take(), state.steps, std::mem::take(&mut state.left))
     }
 
+    /// Does what [`crate::at_end`] was given.
+    pub(crate) fn end(&self) {
+        let endings = std::mem::take(&mut self.state().endings);
+        endings.into_iter().for_each(|ending| ending());
+    }
+
     /// The choices taken, and the state of the search if it is one.
     pub(crate) fn chooser(&self) -> Chooser {
         self.state().chooser.clone()

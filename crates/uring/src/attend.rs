@@ -9,7 +9,8 @@ use crate::locks;
 use crate::ring::Ring;
 use crate::wait::Role;
 use ringfence_abi::Result;
-use ringfence_host::sync::{Arc, AtomicBool, AtomicI32, Mutex, Ordering, mutex};
+use ringfence_host::atomic::{AtomicBool, AtomicI32};
+use ringfence_host::sync::{Arc, Mutex, Ordering, mutex};
 use ringfence_host::{Clock, Event, Host, calls};
 
 /// How long a ring may lie without a visitor before it is taken over, nanoseconds.
@@ -37,11 +38,13 @@ pub(crate) struct Attendant<H: Host> {
     host: H,
     charges: Mutex<H, Vec<Charge<H>>>,
     /// Its epoll set, -1 before it runs.
-    epfd: AtomicI32,
-    waker: AtomicI32,
-    running: AtomicBool,
+    epfd: AtomicI32<H>,
+    waker: AtomicI32<H>,
+    running: AtomicBool<H>,
+    /// It is to end although there are rings, and none is to start.
+    sent_away: AtomicBool<H>,
     /// It sleeps without a time limit and must be woken for a ring to be looked at.
-    parked: AtomicBool,
+    parked: AtomicBool<H>,
 }
 
 impl<H: Host> Attendant<H> {
@@ -53,6 +56,7 @@ impl<H: Host> Attendant<H> {
             epfd: AtomicI32::new(-1),
             waker: AtomicI32::new(-1),
             running: AtomicBool::new(false),
+            sent_away: AtomicBool::new(false),
             parked: AtomicBool::new(false),
         }
     }
@@ -109,8 +113,24 @@ impl<H: Host> Attendant<H> {
         }
     }
 
+    /// Ends the thread soon, until it is called back; whether there was one.
+    pub(crate) fn send_away(&self) -> bool {
+        self.sent_away.store(true, Ordering::SeqCst);
+        self.wake();
+        self.running.load(Ordering::Acquire)
+    }
+
+    /// Starts it again for the rings on the list.
+    pub(crate) fn call_back(self: &Arc<Self>) {
+        self.sent_away.store(false, Ordering::SeqCst);
+        let charged = !self.charges.lock().is_empty();
+        if charged {
+            self.start();
+        }
+    }
+
     fn start(self: &Arc<Self>) {
-        if self.running.swap(true, Ordering::AcqRel) {
+        if self.sent_away.load(Ordering::SeqCst) || self.running.swap(true, Ordering::AcqRel) {
             return;
         }
         let attendant = Arc::clone(self);
@@ -159,6 +179,10 @@ impl<H: Host> Attendant<H> {
         let epfd = self.epfd.load(Ordering::Acquire);
         let mut pause = GRACE_NS;
         loop {
+            if self.sent_away.load(Ordering::SeqCst) {
+                self.running.store(false, Ordering::Release);
+                return;
+            }
             let round = self.look_round(&mut pause);
             if round.charges == 0 && self.retire() {
                 return;
@@ -197,7 +221,7 @@ impl<H: Host> Attendant<H> {
         let now = self.host.now(Clock::Monotonic);
         let rings: Vec<Arc<Ring<H>>> = {
             let mut charges = self.charges.lock();
-            charges.retain(|charge| self.keeps(charge));
+            charges.retain_mut(|charge| self.keeps(charge));
             charges.iter().map(|charge| Arc::clone(&charge.ring)).collect()
         };
         let mut round = Round { timeout: None, charges: rings.len() };
@@ -214,11 +238,12 @@ impl<H: Host> Attendant<H> {
     }
 
     /// Whether a ring stays on the list.
-    fn keeps(&self, charge: &Charge<H>) -> bool {
+    fn keeps(&self, charge: &mut Charge<H>) -> bool {
         let ring = &charge.ring;
         let keep = ring.needs_attendant();
         if !keep {
-            if charge.taken {
+            // If it stays after all, it is taken over anew.
+            if std::mem::replace(&mut charge.taken, false) {
                 self.give_back(ring);
             }
             ring.attended.store(false, Ordering::Release);

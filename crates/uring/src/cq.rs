@@ -9,7 +9,7 @@ use ringfence_abi::{
     Cqe, IORING_CQ_EVENTFD_DISABLED, IORING_CQE_F_32, IORING_CQE_F_SKIP, IORING_SQ_CQ_OVERFLOW,
     layout,
 };
-use ringfence_host::sync::{Arc, AtomicU32, Ordering};
+use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::words::{Word, Words};
 use std::collections::VecDeque;
 
@@ -54,7 +54,7 @@ impl Wake {
 
 /// What can be known of the queue without its lock: written under it, at each publication.
 #[derive(Debug, Default)]
-pub(crate) struct View<W: Word = AtomicU32> {
+pub(crate) struct View<W: Word> {
     tail: W,
     /// Not 0 while completions wait outside the ring.
     overflowed: W,
@@ -76,7 +76,7 @@ impl<W: Word> View<W> {
 
 /// The completion queue of a ring.
 #[derive(Debug)]
-pub(crate) struct Cq<W: Word = AtomicU32> {
+pub(crate) struct Cq<W: Word> {
     view: Arc<View<W>>,
     tail: u32,
     overflow: VecDeque<Entry>,

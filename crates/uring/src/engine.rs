@@ -2,6 +2,7 @@
 
 use crate::attend::Attendant;
 use crate::cq::Cq;
+use crate::homes::Pools;
 use crate::inherit::Inherited;
 use crate::locks;
 use crate::request::OwnedFile;
@@ -9,12 +10,10 @@ use crate::ring::Ring;
 use crate::ring_fds::{Slots, is_named};
 use crate::stats::Past;
 use crate::submit::Submit;
-use crate::work::Pool;
 use ringfence_abi::*;
+use ringfence_host::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 use ringfence_host::shm::Shm;
-use ringfence_host::sync::{
-    Arc, AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, mutex,
-};
+use ringfence_host::sync::{Arc, Mutex, Ordering, mutex};
 use ringfence_host::{Host, Point, RingMemory, calls, plain};
 use std::collections::HashMap;
 
@@ -24,13 +23,13 @@ pub(crate) struct Shared<H: Host> {
     pub(crate) inherited: Mutex<H, Inherited<H>>,
     pub(crate) rings: Mutex<H, Rings<H>>,
     /// How many rings there are; a look without the lock.
-    count: AtomicUsize,
-    epoch: AtomicU64,
+    count: AtomicUsize<H>,
+    epoch: AtomicU64<H>,
     /// Requests that a ring may have alive.
-    pub(crate) requests_max: AtomicUsize,
+    pub(crate) requests_max: AtomicUsize<H>,
     /// Every close of a descriptor is told before it happens.
-    pub(crate) trusts_closes: AtomicBool,
-    pub(crate) pool: Arc<Pool<H>>,
+    pub(crate) trusts_closes: AtomicBool<H>,
+    pub(crate) pools: Pools<H>,
     pub(crate) attendant: Arc<Attendant<H>>,
     /// The contexts of Linux AIO.
     pub(crate) aio: crate::aio::Contexts<H>,
@@ -166,7 +165,7 @@ impl<H: Host> Engine<H> {
             epoch: AtomicU64::new(0),
             requests_max: AtomicUsize::new(usize::MAX),
             trusts_closes: AtomicBool::new(false),
-            pool: Arc::new(Pool::new(host.clone())),
+            pools: Pools::new(&host),
             attendant: Arc::new(Attendant::new(host.clone())),
             aio: crate::aio::Contexts::new(&host),
             past: mutex(&host, &locks::COUNTS, Past::default()),

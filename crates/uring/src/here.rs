@@ -105,7 +105,7 @@ impl<H: Host> Rest<H> {
     /// Gives to the pool what is the pool's.
     pub(crate) fn queue(&mut self, ring: &Arc<Ring<H>>) {
         if !self.jobs.is_empty() || !self.blocked.is_empty() {
-            ring.shared.pool.queue(std::mem::take(&mut self.jobs), &self.blocked);
+            ring.shared.pools.queue(std::mem::take(&mut self.jobs), &self.blocked);
         }
     }
 
@@ -119,7 +119,7 @@ impl<H: Host> Rest<H> {
         }
         if self.settled {
             ring.settled.store(1, Ordering::Release);
-            ring.host.futex_wake(&ring.settled, u32::MAX);
+            ring.host.futex_wake(ring.settled.word(), u32::MAX);
         }
         self.signals.send(&ring.host);
         let calls = !self.here.jobs.is_empty() || !self.here.reads.is_empty();
@@ -144,7 +144,7 @@ impl<H: Host> Here<H> {
             }
         }
         if !others.is_empty() {
-            ring.shared.pool.queue(others, &[]);
+            ring.shared.pools.queue(others, &[]);
         }
         Done { results, patience, reads: self.reads, residence: self.residence }
     }

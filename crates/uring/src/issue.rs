@@ -119,7 +119,7 @@ impl<H: Host> Ring<H> {
         let timeout = take_link_timeout(&mut req);
         let key = sub.parked.next_key();
         let entry = (req.sqe.user_data, req.sqe.fd, req.sqe.opcode, req.has(IOSQE_FIXED_FILE));
-        let job = Job::new(self, key, req);
+        let job = Job::new(self, key, req, sub.registered.worker_cpus.clone());
         let (user_data, fd, opcode, fixed) = entry;
         let waits = Waits::Work { job: Arc::clone(&job) };
         let parked = Parked { user_data, fd, opcode, fixed, waits };

@@ -37,12 +37,29 @@ impl Kind {
     }
 }
 
+/// What a kind is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub(crate) fd: i32,
+    /// Of a file of the engine's own, whose numbers are given again and again: which one it is. The
+    /// program's files have 0.
+    pub(crate) serial: u64,
+}
+
+impl Name {
+    /// A descriptor of the program's.
+    pub(crate) fn of_program(fd: i32) -> Name {
+        Name { fd, serial: 0 }
+    }
+}
+
 /// Kinds by descriptor.
 #[derive(Debug, Default)]
 pub(crate) struct Kinds {
-    known: HashMap<i32, Kind, crate::poll::FdHash>,
+    /// With the serial numbers of their files.
+    known: HashMap<i32, (u64, Kind), crate::poll::FdHash>,
     /// The one that was found last: most batches are of one file.
-    last: Option<(i32, Kind)>,
+    last: Option<(Name, Kind)>,
 }
 
 impl Kinds {
@@ -51,44 +68,51 @@ impl Kinds {
     pub(crate) fn get<H: Host>(
         &mut self,
         host: &H,
-        fd: i32,
+        name: Name,
         trusted: bool,
         position: bool,
     ) -> Result<Kind> {
         let found = match self.last {
-            Some((last, kind)) if last == fd => Some(kind),
-            _ => self.known.get(&fd).copied(),
+            Some((last, kind)) if last == name => Some(kind),
+            _ => self.found(name),
         };
         if let Some(kind) = found
             && (trusted || position && kind.is_harmless())
         {
-            self.last = Some((fd, kind));
+            self.last = Some((name, kind));
             return Ok(kind);
         }
-        self.ask(host, fd)
+        self.ask(host, name)
+    }
+
+    fn found(&self, name: Name) -> Option<Kind> {
+        let (serial, kind) = self.known.get(&name.fd)?;
+        (*serial == name.serial).then_some(*kind)
     }
 
     /// Asks the system what a descriptor names, and keeps what was learnt if it is the same.
-    pub(crate) fn ask<H: Host>(&mut self, host: &H, fd: i32) -> Result<Kind> {
-        let kind = look(host, fd)?;
-        let kind = match self.known.get(&fd) {
-            Some(known) if known.regular == kind.regular && known.direct == kind.direct => *known,
+    pub(crate) fn ask<H: Host>(&mut self, host: &H, name: Name) -> Result<Kind> {
+        let kind = look(host, name.fd)?;
+        let kind = match self.found(name) {
+            Some(known) if known.regular == kind.regular && known.direct == kind.direct => known,
             _ => kind,
         };
-        self.learn(fd, kind);
+        self.learn(name, kind);
         Ok(kind)
     }
 
     /// Remembers more of a file.
-    pub(crate) fn learn(&mut self, fd: i32, kind: Kind) {
+    pub(crate) fn learn(&mut self, name: Name, kind: Kind) {
         self.last = None;
-        self.known.insert(fd, kind);
+        self.known.insert(name.fd, (name.serial, kind));
     }
 
     /// Remembers that a file refuses `RWF_NOWAIT` in this direction.
-    pub(crate) fn refuses_nowait(&mut self, fd: i32, way: usize) {
+    pub(crate) fn refuses_nowait(&mut self, name: Name, way: usize) {
         self.last = None;
-        if let Some(kind) = self.known.get_mut(&fd) {
+        if let Some((serial, kind)) = self.known.get_mut(&name.fd)
+            && *serial == name.serial
+        {
             kind.no_nowait[way] = true;
         }
     }

@@ -34,6 +34,7 @@ mod drain;
 mod engine;
 mod here;
 mod historic;
+mod homes;
 mod inherit;
 mod issue;
 mod kbuf;

@@ -22,7 +22,26 @@ impl<H: Host> Engine<H> {
             let requests = (bytes / size_of::<Request<H>>()).max(1);
             self.shared.requests_max.store(requests, Ordering::Relaxed);
         }
-        self.shared.pool.set_limits(limits.workers);
+        self.shared.pools.set_limits(limits.workers);
+    }
+
+    /// Ends, soon, the threads of the engine that have nothing to do or only look after rings, for a
+    /// call that a process with several threads is refused; whether there are any.
+    pub fn send_threads_away(&self) -> bool {
+        let attendant = self.shared.attendant.send_away();
+        self.shared.pools.send_away(true) || attendant
+    }
+
+    /// Threads may have come to have a directory, a root or namespaces of their own: workers are
+    /// from now on chosen by these too.
+    pub fn tell_parted(&self) {
+        self.shared.pools.tell_parted();
+    }
+
+    /// Lets the engine have threads again.
+    pub fn call_threads_back(&self) {
+        self.shared.pools.send_away(false);
+        self.shared.attendant.call_back();
     }
 
     /// Linux AIO in this process.

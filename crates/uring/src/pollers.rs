@@ -5,16 +5,17 @@ use crate::locks;
 use crate::ring::Ring;
 use crate::wait::Role;
 use ringfence_host::Host;
-use ringfence_host::sync::{Arc, AtomicBool, Mutex, Ordering, mutex};
+use ringfence_host::atomic::AtomicBool;
+use ringfence_host::sync::{Arc, Mutex, Ordering, mutex};
 use std::sync::Weak;
 
 /// The rings that have polled a ring, and whether this one is being looked after already.
 pub(crate) struct Pollers<H: Host> {
     rings: Mutex<H, Vec<Weak<Ring<H>>>>,
-    any: AtomicBool,
+    any: AtomicBool<H>,
     /// Somebody drives this ring on behalf of one that it polls; ends cycles of rings that poll
     /// each other.
-    nudged: AtomicBool,
+    nudged: AtomicBool<H>,
 }
 
 impl<H: Host> Pollers<H> {

@@ -1,5 +1,6 @@
 //! A request: what a submission entry becomes, and what the steps of its way say to each other.
 
+use crate::kind::Name;
 use crate::parked::Key;
 use crate::register::personality::Credentials;
 use ringfence_abi::{Errno, Iovec, Sqe};
@@ -158,6 +159,8 @@ pub(crate) enum Extra<H: Host> {
 #[derive(Debug)]
 pub(crate) struct OwnedFile<H: Host> {
     fd: i32,
+    /// Tells it from others that had its number before.
+    serial: u64,
     host: H,
 }
 
@@ -165,17 +168,24 @@ impl<H: Host> OwnedFile<H> {
     /// A reference of our own to what `fd` names now.
     pub(crate) fn dup(host: &H, fd: i32) -> Result<Arc<Self>, Errno> {
         let fd = calls::dup_private(host, fd)?;
-        Ok(Arc::new(OwnedFile { fd, host: host.clone() }))
+        Ok(Arc::new(OwnedFile { fd, serial: next_serial(), host: host.clone() }))
     }
 
     /// Takes over a descriptor of the engine's.
     pub(crate) fn adopt(host: &H, fd: i32) -> Arc<Self> {
-        Arc::new(OwnedFile { fd: calls::make_private(host, fd), host: host.clone() })
+        let fd = calls::make_private(host, fd);
+        Arc::new(OwnedFile { fd, serial: next_serial(), host: host.clone() })
     }
 
     pub(crate) fn fd(&self) -> i32 {
         self.fd
     }
+}
+
+/// A number that no file has had, not 0.
+fn next_serial() -> u64 {
+    static LAST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
 }
 
 impl<H: Host> Drop for OwnedFile<H> {
@@ -195,6 +205,15 @@ pub(crate) enum FileRef<H: Host> {
 }
 
 impl<H: Host> FileRef<H> {
+    /// What its kind is known by.
+    #[inline]
+    pub(crate) fn name(&self) -> Name {
+        match self {
+            FileRef::Owned(file) => Name { fd: file.fd, serial: file.serial },
+            other => Name::of_program(other.fd()),
+        }
+    }
+
     /// The descriptor to make system calls with, -1 if there is none.
     #[inline]
     pub(crate) fn fd(&self) -> i32 {

@@ -5,21 +5,20 @@ use crate::engine::Shared;
 use crate::here::Rest;
 use crate::submit::Submit;
 use ringfence_abi::*;
+use ringfence_host::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 use ringfence_host::shm::Shm;
-use ringfence_host::sync::{
-    Arc, AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering,
-};
+use ringfence_host::sync::{self, Arc, Mutex, MutexGuard, Ordering};
 use ringfence_host::{Host, calls};
 
 /// The shape of a ring, fixed at setup but for its sizes, which change under both locks.
 #[derive(Debug)]
 pub(crate) struct Layout {
-    sq_entries: AtomicU32,
-    cq_entries: AtomicU32,
+    sq_entries: sync::AtomicU32,
+    cq_entries: sync::AtomicU32,
     /// `IORING_SETUP_*`.
     pub(crate) flags: u32,
     /// Where the index array stands, bytes, 0 without one.
-    array: AtomicU32,
+    array: sync::AtomicU32,
     /// Completion entries are 32 bytes.
     pub(crate) cqe32: bool,
     /// Completion entries of both sizes.
@@ -38,10 +37,10 @@ impl Layout {
         let has_array = flags & IORING_SETUP_NO_SQARRAY == 0;
         let array = if has_array { cqes_end.next_multiple_of(64) } else { 0 };
         Layout {
-            sq_entries: AtomicU32::new(sq_entries),
-            cq_entries: AtomicU32::new(cq_entries),
+            sq_entries: sync::AtomicU32::new(sq_entries),
+            cq_entries: sync::AtomicU32::new(cq_entries),
             flags,
-            array: AtomicU32::new(array),
+            array: sync::AtomicU32::new(array),
             cqe32,
             mixed: flags & IORING_SETUP_CQE_MIXED != 0,
             sqe_size: if flags & IORING_SETUP_SQE128 != 0 { 128 } else { 64 },
@@ -51,7 +50,7 @@ impl Layout {
 
     /// The shape of an AIO context's ring: `nr` events behind a header, and no submission queue.
     pub(crate) fn aio(nr: u32) -> Layout {
-        let (cq_entries, array) = (AtomicU32::new(nr - 1), AtomicU32::new(0));
+        let (cq_entries, array) = (sync::AtomicU32::new(nr - 1), sync::AtomicU32::new(0));
         Layout { cq_entries, array, io_events: nr, ..Layout::new(1, 1, 0) }
     }
 
@@ -138,65 +137,65 @@ pub struct Ring<H: Host> {
     /// The descriptor that setup returned; the program may have closed it since.
     pub(crate) fd: i32,
     /// The engine's own descriptor of the ring's memory.
-    pub(crate) memory: AtomicI32,
+    pub(crate) memory: AtomicI32<H>,
     /// What tells of its release.
     pub(crate) watch: i32,
     pub(crate) layout: Layout,
     pub(crate) shm: Shm,
     pub(crate) sqes: Shm,
     pub(crate) submit: Mutex<H, Submit<H>>,
-    pub(crate) cq: Mutex<H, Cq>,
+    pub(crate) cq: Mutex<H, Cq<AtomicU32<H>>>,
     /// What of `cq` can be known without its lock.
-    pub(crate) view: Arc<View>,
+    pub(crate) view: Arc<View<AtomicU32<H>>>,
     /// Results from workers, for rings whose owner alone may post.
     pub(crate) task_work: Mutex<H, Vec<crate::work::Finished<H>>>,
     /// The epoll descriptor of the ring, -1 until something waits.
-    pub(crate) epfd: AtomicI32,
+    pub(crate) epfd: AtomicI32<H>,
     /// The eventfd in it that wakes a waiter, -1 until then.
-    pub(crate) waker: AtomicI32,
+    pub(crate) waker: AtomicI32<H>,
     /// The eventfd in it that wakes the SQPOLL thread, -1 without one.
-    pub(crate) sq_waker: AtomicI32,
+    pub(crate) sq_waker: AtomicI32<H>,
     /// Threads inside a blocking wait.
-    pub(crate) waiting: AtomicUsize,
+    pub(crate) waiting: AtomicUsize<H>,
     /// Threads that look at the epoll set, whose descriptor must stay while they do.
-    pub(crate) sleepers: AtomicUsize,
+    pub(crate) sleepers: AtomicUsize<H>,
     /// Parked requests; what the attendant looks at.
-    pub(crate) pending: AtomicUsize,
+    pub(crate) pending: AtomicUsize<H>,
     /// The earliest timer, MONOTONIC nanoseconds, `u64::MAX` for none.
-    pub(crate) deadline: AtomicU64,
+    pub(crate) deadline: AtomicU64<H>,
     /// Times a thread left the engine; tells the attendant whether someone drives.
-    pub(crate) visits: AtomicU32,
+    pub(crate) visits: AtomicU32<H>,
     /// The attendant has it on its list.
-    pub(crate) attended: AtomicBool,
+    pub(crate) attended: AtomicBool<H>,
     /// Task work waits for the owner.
-    pub(crate) has_task_work: AtomicBool,
+    pub(crate) has_task_work: AtomicBool<H>,
     /// The thread whose request began to wait for a file last, 0 before one does.
-    pub(crate) parker: AtomicU32,
+    pub(crate) parker: AtomicU32<H>,
     /// The thread that may submit, 0 while any may.
-    pub(crate) owner: AtomicU32,
-    pub(crate) disabled: AtomicBool,
+    pub(crate) owner: AtomicU32<H>,
+    pub(crate) disabled: AtomicBool<H>,
     /// Torn down; every use is `EBADF` from here on.
-    pub(crate) dead: AtomicBool,
+    pub(crate) dead: AtomicBool<H>,
     /// The host told that the program's last descriptor and mapping are gone; it lives on only as
     /// a registered ring of some thread.
-    pub(crate) released: AtomicBool,
+    pub(crate) released: AtomicBool<H>,
     /// Completions are announced elsewhere: by an eventfd, or by the poll descriptor.
-    pub(crate) announces: AtomicBool,
+    pub(crate) announces: AtomicBool<H>,
     /// It holds files, an eventfd or a thread, though nothing may be pending.
-    pub(crate) holds: AtomicBool,
+    pub(crate) holds: AtomicBool<H>,
     /// The program asked the SQPOLL thread to wake up.
-    pub(crate) sq_asked: AtomicBool,
+    pub(crate) sq_asked: AtomicBool<H>,
     /// Readable while the completion queue is not empty, -1 until someone polls the ring.
-    pub(crate) poll_fd: AtomicI32,
+    pub(crate) poll_fd: AtomicI32<H>,
     pub(crate) eventfd: Mutex<H, Option<EventFd>>,
     /// The eventfd was signalled since a poll was last armed that looks for that.
-    pub(crate) rang: AtomicBool,
+    pub(crate) rang: AtomicBool<H>,
     /// Rings that poll this one.
     pub(crate) pollers: crate::pollers::Pollers<H>,
     /// Enters that returned without looking at readiness.
-    pub(crate) undriven: AtomicU32,
+    pub(crate) undriven: AtomicU32<H>,
     /// Of a closing ring: 1 once its last request is done.
-    pub(crate) settled: AtomicU32,
+    pub(crate) settled: AtomicU32<H>,
 }
 
 /// What is done when the submission lock has been released.

@@ -92,7 +92,7 @@ impl<H: Host> Engine<H> {
             }
         }
         stats.request_bytes_max = bytes(past.held_max);
-        stats.workers = self.shared.pool.threads();
+        stats.workers = self.shared.pools.threads();
         for (opcode, count) in past.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             stats.operations.insert(op_name(opcode), *count);
         }

@@ -7,6 +7,7 @@ use crate::cq::Cq;
 use crate::ring::Ring;
 use crate::work::Finished;
 use ringfence_abi::*;
+use ringfence_host::atomic::AtomicU32;
 use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Clock, Event, Host, Point, plain};
 
@@ -278,7 +279,7 @@ impl<H: Host> Ring<H> {
     }
 
     /// Whether a wait is over, and whether another one is.
-    fn progress(&self, cq: &mut Cq, want: u32, timeouts: u32) -> (bool, bool) {
+    fn progress(&self, cq: &mut Cq<AtomicU32<H>>, want: u32, timeouts: u32) -> (bool, bool) {
         let wake = cq.flush_overflow(&self.shm, &self.layout);
         let done = cq.satisfies(want, timeouts, &self.shm, &self.layout);
         let alone = self.waiting.load(Ordering::Acquire) <= 1;

@@ -5,13 +5,15 @@
 //! files and paths is bounded, as in the kernel; work that may wait for long is not.
 
 use crate::blocked::{Blocked, Wait};
+use crate::homes::{Cpus, Home, run_on};
 use crate::locks;
 use crate::opdef::{Table as Ops, UNBOUNDED};
 use crate::parked::Key;
 use crate::request::{OwnedFile, Req};
 use crate::ring::Ring;
 use ringfence_abi::Op;
-use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering, mutex};
+use ringfence_host::atomic::{AtomicBool, AtomicU32};
+use ringfence_host::sync::{Arc, Mutex, Ordering, mutex};
 use ringfence_host::{Clock, Host, Point};
 use std::collections::VecDeque;
 
@@ -48,6 +50,14 @@ enum Task<H: Host> {
 }
 
 impl<H: Host> Task<H> {
+    /// Where it is to be done, if that was said.
+    fn cpus(&self) -> Option<&Arc<Cpus>> {
+        match self {
+            Task::Job(job) => job.cpus.as_ref(),
+            Task::Wait(_) => None,
+        }
+    }
+
     /// Does it; whether it was bounded work, and whether a wait.
     fn run(self) -> (bool, bool) {
         match self {
@@ -68,8 +78,9 @@ pub(crate) struct Job<H: Host> {
     ring: Arc<Ring<H>>,
     pub(crate) key: Key,
     unbounded: bool,
+    cpus: Option<Arc<Cpus>>,
     /// The worker that took it has made its call.
-    made: AtomicBool,
+    made: AtomicBool<H>,
     state: Mutex<H, JobState<H>>,
 }
 
@@ -79,7 +90,12 @@ struct JobState<H: Host> {
 }
 
 impl<H: Host> Job<H> {
-    pub(crate) fn new(ring: &Arc<Ring<H>>, key: Key, req: Req<H>) -> Arc<Self> {
+    pub(crate) fn new(
+        ring: &Arc<Ring<H>>,
+        key: Key,
+        req: Req<H>,
+        cpus: Option<Arc<Cpus>>,
+    ) -> Arc<Self> {
         let unbounded = Ops::<H>::get(req.sqe.opcode).is_some_and(|def| def.has(UNBOUNDED));
         let state = JobState { req: Some(req), link_timeout: None };
         let state = mutex(&ring.host, &locks::JOB, state);
@@ -87,6 +103,7 @@ impl<H: Host> Job<H> {
             ring: Arc::clone(ring),
             key,
             unbounded,
+            cpus,
             made: AtomicBool::new(false),
             state,
         })
@@ -236,12 +253,20 @@ struct PoolState<H: Host> {
     /// Waits, which need a thread each and count against no limit.
     waits: VecDeque<Arc<Blocked<H>>>,
     at_waits: u32,
+    /// Whose calls its threads can make.
+    home: Home,
+    /// Callers about to queue something.
+    reserved: u32,
+    /// Threads that serve, by their number.
+    serving: Vec<u64>,
     /// Threads alive and threads idle.
     threads: u32,
     idle: u32,
     /// Threads at bounded work.
     at_bounded: u32,
     limits: [u32; 2],
+    /// Who is idle is to end.
+    sent_away: bool,
     /// Who takes a job rouses others for the rest.
     passes_on: bool,
 }
@@ -293,7 +318,7 @@ pub(crate) struct Pool<H: Host> {
     host: H,
     state: Mutex<H, PoolState<H>>,
     /// Bumped for each queued job; idle threads sleep on it.
-    bell: Arc<AtomicU32>,
+    bell: Arc<AtomicU32<H>>,
 }
 
 impl<H: Host> Pool<H> {
@@ -303,17 +328,41 @@ impl<H: Host> Pool<H> {
             unbounded: VecDeque::new(),
             waits: VecDeque::new(),
             at_waits: 0,
+            home: Home::default(),
+            reserved: 0,
+            serving: Vec::new(),
             threads: 0,
             idle: 0,
             at_bounded: 0,
             limits: [BOUNDED_MAX, UNBOUNDED_MAX],
+            sent_away: false,
             passes_on: false,
         };
         let state = mutex(&host, &locks::POOL, state);
         Pool { host, state, bell: Arc::new(AtomicU32::new(0)) }
     }
 
-    /// Queues work, and starts threads for it as far as none is idle.
+    /// Whether its threads have these surroundings; it is the caller's then to queue something. A
+    /// pool without threads takes on whatever surroundings are asked for. `parted`: the user is not
+    /// all that may differ.
+    pub(crate) fn is_reserved_for(&self, home: Home, parted: bool) -> bool {
+        let known = {
+            let mut state = self.state.lock();
+            state.reserved += 1;
+            if state.reserved == 1 && state.threads == 0 {
+                state.home = home;
+            }
+            state.home.by(state.serving.first())
+        };
+        let is = home.is_user_of(&known) && (!parted || home.is(&known, &self.host));
+        if !is {
+            self.state.lock().reserved -= 1;
+        }
+        is
+    }
+
+    /// Queues work, and starts threads for it as far as none is idle. The pool is reserved by the
+    /// caller, and no longer then.
     pub(crate) fn queue(self: &Arc<Self>, jobs: Vec<Arc<Job<H>>>, waits: &[Arc<Blocked<H>>]) {
         let count = (jobs.len() + waits.len()) as u32;
         // An AIO submission is to take no time: it rouses two threads, and each of them two more.
@@ -322,6 +371,7 @@ impl<H: Host> Pool<H> {
         let mut start = 0;
         {
             let mut state = self.state.lock();
+            state.reserved -= 1;
             state.passes_on |= rouse < count;
             state.waits.extend(waits.iter().cloned());
             for job in jobs {
@@ -336,7 +386,7 @@ impl<H: Host> Pool<H> {
             }
         }
         self.bell.fetch_add(1, Ordering::Release);
-        self.host.futex_wake(&self.bell, rouse);
+        self.host.futex_wake(self.bell.word(), rouse);
         for _ in 0..start {
             self.start_thread();
         }
@@ -370,6 +420,9 @@ impl<H: Host> Pool<H> {
 
     /// A thread's life.
     fn serve(self: &Arc<Self>) {
+        let thread = self.host.syscall(libc::SYS_gettid, [0; 6]).unwrap_or(0);
+        self.state.lock().serving.push(thread);
+        let (mut cpus, mut begun) = (None, None);
         loop {
             let seen = self.bell.load(Ordering::Acquire);
             let (next, start) = {
@@ -382,10 +435,11 @@ impl<H: Host> Pool<H> {
                 (next, start)
             };
             if let Some(start) = start {
-                self.host.futex_wake(&self.bell, FANOUT);
+                self.host.futex_wake(self.bell.word(), FANOUT);
                 (0..start).for_each(|_| self.start_thread());
             }
             if let Some(task) = next {
+                run_on(&self.host, task.cpus(), &mut cpus, &mut begun);
                 let (bounded, wait) = task.run();
                 let mut state = self.state.lock();
                 state.idle += 1;
@@ -394,20 +448,22 @@ impl<H: Host> Pool<H> {
                 continue;
             }
             let start = self.host.now(Clock::Monotonic);
-            self.host.futex_wait(&self.bell, seen, Some(IDLE_NS));
+            self.host.futex_wait(self.bell.word(), seen, Some(IDLE_NS));
             let slept = self.host.now(Clock::Monotonic).saturating_sub(start);
-            if slept >= IDLE_NS && self.retire() {
+            let goes = slept >= IDLE_NS || self.state.lock().sent_away;
+            if goes && self.retire(thread) {
                 return;
             }
         }
     }
 
     /// Ends an idle thread, unless work has come.
-    fn retire(&self) -> bool {
+    fn retire(&self, thread: u64) -> bool {
         let mut state = self.state.lock();
         if !state.bounded.is_empty() || !state.unbounded.is_empty() || !state.waits.is_empty() {
             return false;
         }
+        state.serving.retain(|serving| *serving != thread);
         state.threads -= 1;
         state.idle -= 1;
         true
@@ -423,6 +479,15 @@ impl<H: Host> Pool<H> {
             }
         }
         before
+    }
+
+    /// Ends idle threads soon, or lets them stay idle again.
+    pub(crate) fn send_away(&self, away: bool) {
+        self.state.lock().sent_away = away;
+        if away {
+            self.bell.fetch_add(1, Ordering::AcqRel);
+            self.host.futex_wake(self.bell.word(), u32::MAX);
+        }
     }
 
     /// Threads alive.

@@ -5,11 +5,12 @@
 //! that itself, in every call. Each test runs twice: with the rule in force, which must be clean,
 //! and with the historic one, which takes a reference unconditionally and must be caught.
 
-use ringfence_abi::{Errno, IoEvent, Iocb, Timespec};
+use ringfence_abi::{Errno, IOCB_CMD_POLL, IoEvent, Iocb, Timespec};
+use ringfence_checked::{Checked, fresh_thread};
 use ringfence_host::{Host, Os, calls};
-use ringfence_sim::{Explorer, Report, SimHost, Strategy, spawn};
-use ringfence_uring::Engine;
+use ringfence_sim::{Explorer, JoinHandle, Report, SimHost, Strategy, spawn};
 use ringfence_uring::aio::{Aio, Contexts, Historic, OnlyLive, Recent, Rule};
+use ringfence_uring::{Engine, LOCK_CLASSES};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
@@ -80,6 +81,31 @@ impl<H: Host, R: Rule> Drop for World<H, R> {
     }
 }
 
+/// A world on virtual threads, of which the calling one starts anew.
+fn simulated<R: Rule>() -> Arc<World<Checked<SimHost>, R>> {
+    fresh_thread();
+    World::new(Checked::new(SimHost::default(), LOCK_CLASSES))
+}
+
+/// One on the machine's threads.
+fn real<R: Rule>() -> Arc<World<Checked<Os>, R>> {
+    World::new(Checked::new(Os, LOCK_CLASSES))
+}
+
+/// A virtual thread: the machine's thread that runs it may have been unwound before.
+fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    spawn(name, || {
+        fresh_thread();
+        body();
+    })
+}
+
+/// The lock validator has nothing to report of any test so far.
+fn assert_unreported() {
+    let reports = ringfence_lockdep::reports();
+    assert!(reports.is_empty(), "{}", reports[0]);
+}
+
 /// A call on a context that another thread destroys: it works, or there is none.
 fn works_or_misses(result: Result<u32, Errno>) {
     assert!(matches!(result, Ok(_) | Err(Errno::EINVAL)), "{result:?}");
@@ -95,6 +121,7 @@ fn clean(preemptions: u32, body: fn()) {
     let report = all_schedules(preemptions, body);
     report.assert_clean();
     assert!(report.complete, "{report}");
+    assert_unreported();
     println!("{report}");
 }
 
@@ -107,10 +134,10 @@ fn caught(preemptions: u32, body: fn()) {
 
 /// `io_destroy` against `io_submit`.
 fn destroy_and_submit<R: Rule>() {
-    let world = World::<SimHost, R>::new(SimHost::default());
+    let world = simulated::<R>();
     let id = world.setup();
     let other = Arc::clone(&world);
-    let destroyer = spawn("destroy", move || assert_eq!(other.aio().destroy(id), Ok(())));
+    let destroyer = thread("destroy", move || assert_eq!(other.aio().destroy(id), Ok(())));
     works_or_misses(world.submit(id, &mut Recent::default()));
     destroyer.join();
 }
@@ -123,11 +150,11 @@ fn of_two_threads_one_submits() {
 
 /// The same for a thread that has used the context before, and remembers it.
 fn destroy_and_remember<R: Rule>() {
-    let world = World::<SimHost, R>::new(SimHost::default());
+    let world = simulated::<R>();
     let (id, mut recent) = (world.setup(), Recent::default());
     assert_eq!(world.submit(id, &mut recent), Ok(1));
     let other = Arc::clone(&world);
-    let destroyer = spawn("destroy", move || assert_eq!(other.aio().destroy(id), Ok(())));
+    let destroyer = thread("destroy", move || assert_eq!(other.aio().destroy(id), Ok(())));
     works_or_misses(world.get(id, &mut recent));
     works_or_misses(world.submit(id, &mut recent));
     destroyer.join();
@@ -142,10 +169,10 @@ fn of_two_threads_one_remembers() {
 
 /// A waiter is woken by the end of the context.
 fn destroy_and_wait<R: Rule>() {
-    let world = World::<SimHost, R>::new(SimHost::default());
+    let world = simulated::<R>();
     let id = world.setup();
     let other = Arc::clone(&world);
-    let waiter = spawn("wait", move || {
+    let waiter = thread("wait", move || {
         assert_eq!(other.wait(id, &mut Recent::default()), Err(Errno::EINVAL))
     });
     assert_eq!(world.aio().destroy(id), Ok(()));
@@ -159,12 +186,12 @@ fn of_two_threads_one_waits() {
 }
 
 /// `io_destroy`, `io_submit`, and one of the other calls.
-fn three<R: Rule>(call: fn(&World<SimHost, R>, u64)) {
-    let world = World::<SimHost, R>::new(SimHost::default());
+fn three<R: Rule>(call: fn(&World<Checked<SimHost>, R>, u64)) {
+    let world = simulated::<R>();
     let id = world.setup();
     let (first, second) = (Arc::clone(&world), Arc::clone(&world));
-    let destroyer = spawn("destroy", move || assert_eq!(first.aio().destroy(id), Ok(())));
-    let caller = spawn("call", move || call(&second, id));
+    let destroyer = thread("destroy", move || assert_eq!(first.aio().destroy(id), Ok(())));
+    let caller = thread("call", move || call(&second, id));
     works_or_misses(world.submit(id, &mut Recent::default()));
     destroyer.join();
     caller.join();
@@ -214,7 +241,7 @@ struct Load {
 
 /// Runs `calls` calls in each of four threads, or until one of them panics; whether one did.
 fn load<R: Rule>(calls: u32) -> bool {
-    let world = World::<Os, R>::new(Os);
+    let world = real::<R>();
     let load =
         Load { slots: (0..8).map(|_| AtomicU64::new(0)).collect(), caught: AtomicBool::new(false) };
     std::thread::scope(|scope| {
@@ -237,7 +264,7 @@ fn load<R: Rule>(calls: u32) -> bool {
     load.caught.load(Ordering::Relaxed)
 }
 
-fn use_contexts<R: Rule>(world: &World<Os, R>, load: &Load, seed: u64, calls: u32) {
+fn use_contexts<R: Rule>(world: &World<Checked<Os>, R>, load: &Load, seed: u64, calls: u32) {
     let (mut random, mut recent) = (seed, Recent::default());
     for _ in 0..calls {
         if load.caught.load(Ordering::Relaxed) {
@@ -272,7 +299,7 @@ fn use_contexts<R: Rule>(world: &World<Os, R>, load: &Load, seed: u64, calls: u3
 /// Requests that are refused keep no place: there is room for one that is not, however many came.
 #[test]
 fn refused_requests_keep_no_place() {
-    let world = World::<Os, OnlyLive>::new(Os);
+    let world = real::<OnlyLive>();
     let (id, mut recent) = (world.setup(), Recent::default());
     let refused = Iocb { fd: -1, ..*world.request };
     let list = [std::ptr::from_ref(&refused) as u64];
@@ -282,13 +309,57 @@ fn refused_requests_keep_no_place() {
     }
     assert_eq!(world.submit(id, &mut recent), Ok(1));
     assert_eq!(world.aio().destroy(id), Ok(()));
+    assert_unreported();
+}
+
+/// A request is accepted only if its event will have a place: of polls that all wait, as many as have
+/// one, and then each has its event.
+#[test]
+fn what_is_accepted_has_a_place_for_its_event() {
+    let world = real::<OnlyLive>();
+    let (id, mut recent) = (world.setup(), Recent::default());
+    let (reader, writer) = calls::pipe2(&Os, libc::O_CLOEXEC).expect("a pipe");
+    let poll = |data| Iocb {
+        data,
+        opcode: IOCB_CMD_POLL,
+        fd: reader,
+        buf: libc::POLLIN as u64,
+        ..Iocb::default()
+    };
+    let mut accepted = 0u64;
+    loop {
+        let request = poll(accepted);
+        let list = [std::ptr::from_ref(&request) as u64];
+        match world.aio().submit(id, 1, list.as_ptr() as u64, &mut recent) {
+            Ok(1) => accepted += 1,
+            result => break assert_eq!(result, Err(Errno::EAGAIN)),
+        }
+        assert!(accepted < 100_000, "no end of places");
+    }
+    assert!(accepted >= 4, "{accepted}");
+    assert_eq!(calls::write(&Os, writer, b"x".as_ptr() as u64, 1), Ok(1));
+    let mut seen = vec![false; accepted as usize];
+    for _ in 0..accepted {
+        let mut event = IoEvent::default();
+        let to = calls::addr_mut(&mut event);
+        let long = Timespec { tv_sec: 20, tv_nsec: 0 };
+        let long = std::ptr::from_ref(&long) as u64;
+        assert_eq!(world.aio().getevents(id, [1, 1], to, long, &mut recent), Ok(1));
+        let event = std::hint::black_box(event);
+        assert!(!std::mem::replace(&mut seen[event.data as usize], true), "{event:?} came twice");
+    }
+    assert_eq!(world.aio().destroy(id), Ok(()));
+    for fd in [reader, writer] {
+        calls::close(&Os, fd).expect("close");
+    }
+    assert_unreported();
 }
 
 /// Two threads take events of one context while a third makes them: each event is taken once.
 #[test]
 fn no_event_is_taken_twice() {
     const EVENTS: u64 = 6_000;
-    let world = World::<Os, OnlyLive>::new(Os);
+    let world = real::<OnlyLive>();
     let id = world.setup();
     let left = AtomicU64::new(EVENTS);
     let taken: u64 = std::thread::scope(|scope| {
@@ -317,11 +388,13 @@ fn no_event_is_taken_twice() {
     });
     assert_eq!(taken, EVENTS);
     assert_eq!(world.aio().destroy(id), Ok(()));
+    assert_unreported();
 }
 
 #[test]
 fn under_load() {
     assert!(!load::<OnlyLive>(20_000), "a context was used after its end");
+    assert_unreported();
 }
 
 #[test]

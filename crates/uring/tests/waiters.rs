@@ -3,8 +3,9 @@
 //! that has its completion tells the other.
 
 use ringfence_abi::*;
+use ringfence_checked::Checked;
 use ringfence_host::{Host, Os, calls};
-use ringfence_uring::Engine;
+use ringfence_uring::{Engine, LOCK_CLASSES};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,7 +13,19 @@ use std::time::Duration;
 /// How long the sleeper waits at most; it is to leave because its ring ends, not because of this.
 const LONG: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 
-fn ring(engine: &Engine<Os>) -> i32 {
+/// The operating system, with the engine's locks validated.
+type Validated = Checked<Os>;
+
+fn engine() -> Engine<Validated> {
+    Engine::new(Checked::new(Os, LOCK_CLASSES))
+}
+
+fn assert_unreported() {
+    let reports = ringfence_lockdep::reports();
+    assert!(reports.is_empty(), "{}", reports[0]);
+}
+
+fn ring(engine: &Engine<Validated>) -> i32 {
     let mut params = Params::default();
     engine.setup(4, calls::addr_mut(&mut params)).expect("a ring")
 }
@@ -33,7 +46,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 #[test]
 fn a_sleeper_leaves_a_ring_that_ends() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let engine = Engine::new(Os);
+    let engine = engine();
     // What an engine opens once for all.
     let first = ring(&engine);
     let before = descriptors();
@@ -63,10 +76,11 @@ fn a_sleeper_leaves_a_ring_that_ends() {
     assert_eq!((engine.stats().rings, descriptors()), (1, before));
     engine.before_close(first as u32, first as u32);
     calls::close(&Os, first).expect("close");
+    assert_unreported();
 }
 
 /// A thread that waits for one completion without a limit; what came of it.
-fn waits(engine: &Arc<Engine<Os>>, fd: i32) -> Receiver<Result<u32>> {
+fn waits(engine: &Arc<Engine<Validated>>, fd: i32) -> Receiver<Result<u32>> {
     let (engine, (number, numbered), (tell, told)) = (Arc::clone(engine), channel(), channel());
     std::thread::spawn(move || {
         number.send(Os.thread_id()).expect("a listener");
@@ -84,7 +98,7 @@ fn waits(engine: &Arc<Engine<Os>>, fd: i32) -> Receiver<Result<u32>> {
 #[test]
 fn both_leave_with_one_completion() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let engine = Arc::new(Engine::new(Os));
+    let engine = Arc::new(engine());
     for _ in 0..50 {
         let fd = ring(&engine);
         let waiters = [waits(&engine, fd), waits(&engine, fd)];
@@ -99,4 +113,5 @@ fn both_leave_with_one_completion() {
         calls::close(&Os, fd).expect("close");
         engine.reap();
     }
+    assert_unreported();
 }

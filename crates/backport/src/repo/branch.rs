@@ -29,11 +29,14 @@ pub struct Context<'a> {
     pub culprit: Option<&'a Named>,
 }
 
-/// Whether a branch holds a commit: itself or a copy of it.
+/// Whether a branch holds a commit: itself or a copy of it, which is looked for among what the branch
+/// has and `trunk` has not. `trunk` contains the commit; with the same one for all commits of a
+/// history, git lists a branch's own commits once.
 pub fn holds(
     record: &mut Record,
     index: &mut Index,
     commit: &Named,
+    trunk: &str,
     tip: Oid,
 ) -> Result<(Option<Copy>, usize), Error> {
     let tip_text = tip.to_string();
@@ -47,7 +50,7 @@ pub fn holds(
         rev: commit.id.clone(),
         repo: record.repo().dir().to_owned(),
     })?;
-    let not = format!("^{id}");
+    let not = format!("^{trunk}");
     let (by, list) = record.git(&["rev-list", "--no-merges", &tip_text, &not])?;
     let own: Vec<Oid> = list.text().lines().filter_map(|line| line.parse().ok()).collect();
     let repo = record.repo().clone();
@@ -83,7 +86,7 @@ pub fn examine(
     };
     branch.say(format!("The branch left the fix's history at {}.", &base[..12]), &[by]);
     let named = Named { id: fix.fix.id.clone(), subject: fix.fix.subject.clone() };
-    let (copy, by) = holds(record, index, &named, tip)?;
+    let (copy, by) = holds(record, index, &named, &fix.fix.id, tip)?;
     if let Some(copy) = copy {
         cite_copy(record, &mut branch, &copy, by, fix)?;
         branch.copy = Some(copy);
@@ -91,7 +94,8 @@ pub fn examine(
     }
     branch.say("No commit that only the branch has is a copy of the fix.".to_owned(), &[by]);
     if let Some(culprit) = context.culprit {
-        let (copy, by) = holds(record, index, culprit, tip)?;
+        // A tag may name any commit, also one that is not in the fix's history.
+        let (copy, by) = holds(record, index, culprit, &culprit.id, tip)?;
         let not = if copy.is_some() { "" } else { "not " };
         branch.say(format!("The commit at fault, {}, is {not}there.", culprit.cite()), &[by]);
         branch.culprit = Some((culprit.clone(), copy.is_some()));
@@ -264,7 +268,7 @@ fn born_later(
     }
     let mut shown = Vec::new();
     for (named, by) in &fix.blamed {
-        let (copy, held_by) = holds(record, index, named, tip)?;
+        let (copy, held_by) = holds(record, index, named, &fix.fix.id, tip)?;
         let parent = format!("{}^", named.id);
         let (change_by, change) = record.git(&diff_args("-p", &parent, &named.id))?;
         let patch = Patch::read(&change.text());

@@ -155,13 +155,14 @@ impl Search<'_> {
     }
 
     fn add_listed(&mut self, list: &str, tip: Oid, chain: &mut Vec<Named>) -> Result<(), Error> {
+        let trunk = &self.fix.fix.id;
         for line in list.lines() {
             let Some((id, subject)) = line.split_once('\u{1}') else { continue };
             let named = Named { id: id.to_owned(), subject: subject.to_owned() };
             let known = chain.iter().any(|other| other.id == id);
             if chain.len() <= CHAIN_MAX
                 && !known
-                && holds(self.record, self.index, &named, tip)?.0.is_none()
+                && holds(self.record, self.index, &named, trunk, tip)?.0.is_none()
             {
                 chain.push(named);
             }

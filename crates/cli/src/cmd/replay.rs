@@ -79,7 +79,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         let told = replay(story, &settings);
         if !args.json {
             // With several, what is new about each is the verdict; one alone is told in full.
-            print(story, &told, !args.all);
+            print(story, &settings, &told, !args.all);
         }
         all.push(told);
     }
@@ -101,7 +101,7 @@ fn list(as_json: bool) {
     }
 }
 
-fn print(story: &Story, told: &Told, in_full: bool) {
+fn print(story: &Story, settings: &Settings, told: &Told, in_full: bool) {
     println!("{}: {}", told.name, story.what);
     if in_full && !told.report.is_empty() {
         println!("\n{}\n", told.report.trim());
@@ -111,7 +111,11 @@ fn print(story: &Story, told: &Told, in_full: bool) {
     }
     let title = if told.title.is_empty() { story.title } else { &told.title };
     println!("  with the bug: {title}");
-    println!("    found in {} of {} runs, {} schedules", told.found, told.runs, told.tried);
+    let from = match settings.schedule {
+        Some(_) => String::new(),
+        None => format!(" from seed {}", settings.seed),
+    };
+    println!("    found in {} of {} runs, {} schedules{from}", told.found, told.runs, told.tried);
     if !told.reproduce().is_empty() {
         println!("    again: {}", told.reproduce());
     }

@@ -89,6 +89,8 @@ macro_rules! for_each_replacement {
             sigsuspend => $crate::hooks::sigsuspend,
             pthread_create => $crate::hooks::pthread_create,
             thrd_create => $crate::hooks::thrd_create,
+            unshare => $crate::hooks::unshare,
+            setns => $crate::hooks::setns,
             vfork => $crate::hooks::vfork,
             __vfork => $crate::hooks::vfork,
             _Fork => $crate::hooks::_Fork,

@@ -1,8 +1,8 @@
 //! New threads and processes.
 #![expect(unsafe_code, reason = "stands before libc's functions")]
 
-use crate::window::from_program;
-use crate::{process, real, thread, trap};
+use crate::window::{Inside, from_program};
+use crate::{backend, process, raw, real, thread, trap};
 use libc::{c_int, c_ulong, c_void, pid_t};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -117,4 +117,66 @@ pub unsafe extern "C-unwind" fn _Fork() -> pid_t {
         process::notice_fork();
     }
     child
+}
+
+/// How often a call is tried again while threads of the engine's end, a millisecond apart.
+const TRIES: u32 = 50;
+
+/// Makes a call that takes the calling thread out of what it shares with the others.
+fn part(call: impl Fn() -> c_int) -> c_int {
+    let result = alone(call);
+    if result == 0 {
+        let _inside = Inside::enter();
+        backend::tell_parted();
+    }
+    result
+}
+
+/// Some such calls are refused with `EINVAL` to a process with several threads, and none of the
+/// engine's shall be the reason.
+fn alone(call: impl Fn() -> c_int) -> c_int {
+    let mut result = call();
+    let refused = |result| result < 0 && raw::errno() == libc::EINVAL;
+    if !refused(result) || !from_program() || !backend::any_ring() {
+        return result;
+    }
+    let sent_away = {
+        let _inside = Inside::enter();
+        backend::send_threads_away()
+    };
+    if sent_away {
+        let pause = [0_u64, 1_000_000];
+        for _ in 0..TRIES {
+            raw::call(libc::SYS_nanosleep, [pause.as_ptr() as u64, 0, 0, 0, 0, 0]);
+            result = call();
+            if !refused(result) {
+                break;
+            }
+        }
+    }
+    let errno = raw::errno();
+    {
+        let _inside = Inside::enter();
+        backend::call_threads_back();
+    }
+    raw::set_errno(errno);
+    result
+}
+
+/// `unshare`.
+///
+/// # Safety
+/// As `unshare(2)`.
+pub unsafe extern "C-unwind" fn unshare(flags: c_int) -> c_int {
+    // SAFETY: the program's call.
+    part(|| unsafe { real::unshare(flags) })
+}
+
+/// `setns`.
+///
+/// # Safety
+/// As `setns(2)`.
+pub unsafe extern "C-unwind" fn setns(fd: c_int, kind: c_int) -> c_int {
+    // SAFETY: the program's call.
+    part(|| unsafe { real::setns(fd, kind) })
 }

@@ -130,24 +130,3 @@ fn cut_call(number: i64, args: [u64; 6]) -> Result<u64> {
     }
     Os.syscall(number, args)
 }
-
-/// Watches for the release of a ring's memory by its last descriptor and mapping; -1 if that cannot
-/// be watched.
-pub(super) fn watch(inotify: i32, fd: i32) -> i32 {
-    let path = format!("/proc/self/fd/{fd}\0");
-    let args = [inotify as u64, path.as_ptr() as u64, u64::from(libc::IN_CLOSE), 0, 0, 0];
-    Os.syscall(libc::SYS_inotify_add_watch, args).map_or(-1, |watch| watch as i32)
-}
-
-/// Takes the watches that fired.
-pub(super) fn released(inotify: i32, out: &mut Vec<i32>) {
-    // Events of a watch without names are 16 bytes each.
-    let mut buffer = [[0i32; 4]; 64];
-    while let Ok(got) =
-        calls::read(&Os, inotify, calls::addr_mut(&mut buffer), size_of_val(&buffer))
-    {
-        let events = &buffer[..got / 16];
-        let closed = events.iter().filter(|event| event[1] as u32 & libc::IN_CLOSE != 0);
-        out.extend(closed.map(|event| event[0]));
-    }
-}

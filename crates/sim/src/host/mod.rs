@@ -13,6 +13,7 @@
 
 mod calls;
 mod faults;
+mod releases;
 
 pub use faults::Faults;
 
@@ -20,10 +21,11 @@ use crate::lock::RawLock;
 use crate::state::Woken;
 use crate::thread::{self, current};
 use faults::Fault;
+use releases::Releases;
 use ringfence_abi::{Errno, Result};
-use ringfence_host::sync::{AtomicU32, LockClass};
+use ringfence_host::sync::{AtomicU32, Futex, LockClass};
 use ringfence_host::{Clock, Event, Host, Os, Point, RingMemory};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// Virtual time begins so long after the epoch, nanoseconds: the first of January 2026.
 const EPOCH: u64 = 1_767_225_600_000_000_000;
@@ -41,23 +43,13 @@ pub struct SimHost {
 #[derive(Debug, Default)]
 struct Inner {
     faults: Faults,
-    /// The watch for released rings: of this host alone, so that runs side by side do not take
-    /// each other's events.
-    inotify: OnceLock<Option<i32>>,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Some(Some(fd)) = self.inotify.get() {
-            let _ = ringfence_host::calls::close(&Os, *fd);
-        }
-    }
+    releases: Arc<Releases>,
 }
 
 impl SimHost {
     /// A host with these faults.
     pub fn new(faults: Faults) -> SimHost {
-        SimHost { inner: Arc::new(Inner { faults, inotify: OnceLock::new() }) }
+        SimHost { inner: Arc::new(Inner { faults, releases: Arc::default() }) }
     }
 
     /// Which of `events` (`POLL*`) hold on `fd`, once any does; 0 after `timeout` nanoseconds.
@@ -87,14 +79,6 @@ impl SimHost {
         if self.strikes(Fault::Late) {
             thread::sleep(1000 * (1 + thread::draw(2000)));
         }
-    }
-
-    fn inotify(&self) -> Option<i32> {
-        *self.inner.inotify.get_or_init(|| {
-            let flags = libc::IN_NONBLOCK | libc::IN_CLOEXEC;
-            let made = Os.syscall(libc::SYS_inotify_init1, [flags as u64, 0, 0, 0, 0, 0]);
-            made.map(|fd| ringfence_host::calls::make_private(&Os, fd as i32)).ok()
-        })
     }
 
     /// Takes what is ready in an epoll set, without waiting; in an order and number of the seed's.
@@ -148,6 +132,11 @@ impl Host for SimHost {
             // A worker is there because its call may take long.
             thread::sleep(1000 * thread::draw(50));
         }
+    }
+
+    #[track_caller]
+    fn step() {
+        thread::step();
     }
 
     fn syscall(&self, number: i64, args: [u64; 6]) -> Result<u64> {
@@ -273,22 +262,31 @@ impl Host for SimHost {
             }
         }
         let memory = Os.ring_memory(size)?;
-        let watch = self.inotify().map_or(-1, |inotify| calls::watch(inotify, memory.fd));
+        let watch = self.inner.releases.watch(memory.fd);
         Ok(RingMemory { watch, ..memory })
     }
 
     fn release_fd(&self) -> Option<i32> {
-        self.inotify()
+        self.inner.releases.fd()
     }
 
     fn private_fds(&self) -> Vec<i32> {
-        let own = self.inner.inotify.get().copied().flatten();
+        let own = self.inner.releases.known_fd();
         own.into_iter().chain(Os.private_fds()).collect()
     }
 
     fn released(&self, out: &mut Vec<i32>) {
-        if let Some(Some(inotify)) = self.inner.inotify.get() {
-            calls::released(*inotify, out);
-        }
+        self.inner.releases.take(out);
+    }
+}
+
+/// For exploring the operating system's lock itself; the engine's locks on this host are [`RawLock`]s.
+impl Futex for SimHost {
+    fn sleep(word: &AtomicU32, value: u32) {
+        thread::wait(word, value, None);
+    }
+
+    fn rouse(word: &AtomicU32) {
+        thread::wake(word, 1);
     }
 }

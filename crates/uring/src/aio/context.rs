@@ -10,25 +10,26 @@ use crate::submit::Submit;
 use crate::wait::Role;
 use ringfence_abi::{Errno, Result};
 use ringfence_host::Host;
+use ringfence_host::atomic::{AtomicBool, AtomicU64};
 use ringfence_host::shm::Shm;
-use ringfence_host::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, mutex};
+use ringfence_host::sync::{self, Arc, Mutex, Ordering, mutex};
 
 /// A context.
 pub(super) struct Context<H: Host, R: Rule = OnlyLive> {
     /// The address of its ring, as the program sees it, who may move it.
-    id: AtomicU64,
+    id: AtomicU64<H>,
     /// The number in its ring's header.
     pub(super) number: u32,
     pub(super) ring: Arc<Ring<H>>,
-    pub(super) life: Life,
+    pub(super) life: Life<H>,
     /// Who takes events out of the ring; held while they are copied to the program.
     pub(super) reader: Mutex<H, ()>,
     /// A request waits for readiness, or did: then somebody must look after it.
-    pub(super) polls: AtomicBool,
+    pub(super) polls: AtomicBool<H>,
     /// The same of a device.
-    pub(super) devices: AtomicBool,
+    pub(super) devices: AtomicBool<H>,
     /// The end is over; whoever uses it now came by a reference it must not have.
-    gone: AtomicBool,
+    gone: AtomicBool<H>,
     rule: std::marker::PhantomData<R>,
 }
 
@@ -36,7 +37,7 @@ pub(super) struct Context<H: Host, R: Rule = OnlyLive> {
 const LOOK_NS: u64 = 1_000_000;
 
 /// Numbers contexts, as the kernel's headers do, and none as they do.
-static NUMBERS: AtomicU32 = AtomicU32::new(1 << 30);
+static NUMBERS: sync::AtomicU32 = sync::AtomicU32::new(1 << 30);
 
 impl<H: Host, R: Rule> Context<H, R> {
     /// A context with room for `asked` requests.
@@ -113,7 +114,7 @@ impl<H: Host, R: Rule> Context<H, R> {
                 // Results of a device are taken by whoever looks.
                 let _ = self.ring.drive(Role::Guest, Some(LOOK_NS), None);
             } else {
-                self.ring.host.futex_wait(&self.ring.settled, 0, None);
+                self.ring.host.futex_wait(self.ring.settled.word(), 0, None);
             }
         }
     }

@@ -9,7 +9,8 @@
 //! CVE-worthy in fs/aio.c (commit baf10564fbb6), and is [`Historic`] here, for tests to find.
 
 use ringfence_host::Host;
-use ringfence_host::sync::{AtomicU32, Ordering};
+use ringfence_host::atomic::AtomicU32;
+use ringfence_host::sync::Ordering;
 
 /// Set once the context is being destroyed.
 const DEAD: u32 = 1 << 31;
@@ -17,7 +18,7 @@ const DEAD: u32 = 1 << 31;
 /// How a reference is taken.
 pub trait Rule: Send + Sync + 'static {
     /// Takes a reference in `life`; false if the context must not be used.
-    fn take(life: &Life) -> bool;
+    fn take<H: Host>(life: &Life<H>) -> bool;
 }
 
 /// On a live context only: the rule in force.
@@ -26,7 +27,7 @@ pub struct OnlyLive;
 
 impl Rule for OnlyLive {
     #[inline]
-    fn take(life: &Life) -> bool {
+    fn take<H: Host>(life: &Life<H>) -> bool {
         let mut word = life.word.load(Ordering::Relaxed);
         while word & DEAD == 0 {
             // Pairs with the exchange in `end`: either it sees this user, or this sees its bit.
@@ -50,7 +51,7 @@ impl Rule for OnlyLive {
 pub struct Historic;
 
 impl Rule for Historic {
-    fn take(life: &Life) -> bool {
+    fn take<H: Host>(life: &Life<H>) -> bool {
         // As if preempted right here: any schedule of threads may do so.
         std::thread::yield_now();
         life.word.fetch_add(1, Ordering::Acquire);
@@ -59,12 +60,18 @@ impl Rule for Historic {
 }
 
 /// The count of users and the bit.
-#[derive(Debug, Default)]
-pub struct Life {
-    word: AtomicU32,
+#[derive(Debug)]
+pub struct Life<H> {
+    word: AtomicU32<H>,
 }
 
-impl Life {
+impl<H: Host> Default for Life<H> {
+    fn default() -> Self {
+        Life { word: AtomicU32::default() }
+    }
+}
+
+impl<H: Host> Life<H> {
     /// Takes a reference by the rule `R`.
     #[inline]
     pub(super) fn take<R: Rule>(&self) -> bool {
@@ -73,12 +80,12 @@ impl Life {
 
     /// Gives a reference back.
     #[inline]
-    pub(super) fn put<H: Host>(&self, host: &H) {
+    pub(super) fn put(&self, host: &H) {
         // Pairs with the load in `wait_unused`: what this user did is seen there.
         let before = self.word.fetch_sub(1, Ordering::Release);
         assert!(before & !DEAD > 0, "a reference was given back that nobody had");
         if before == DEAD + 1 {
-            host.futex_wake(&self.word, u32::MAX);
+            host.futex_wake(self.word.word(), u32::MAX);
         }
     }
 
@@ -88,13 +95,13 @@ impl Life {
     }
 
     /// Waits until nobody uses it; to be called after `end`.
-    pub(super) fn wait_unused<H: Host>(&self, host: &H) {
+    pub(super) fn wait_unused(&self, host: &H) {
         loop {
             let word = self.word.load(Ordering::Acquire);
             if word == DEAD {
                 return;
             }
-            host.futex_wait(&self.word, word, None);
+            host.futex_wait(self.word.word(), word, None);
         }
     }
 }
@@ -105,7 +112,7 @@ mod tests {
 
     #[test]
     fn nobody_comes_after_the_end() {
-        let life = Life::default();
+        let life = Life::<ringfence_host::Os>::default();
         assert!(life.take::<OnlyLive>());
         assert!(life.end());
         assert!(!life.end());

@@ -7,7 +7,8 @@ use crate::engine::Shared;
 use crate::locks;
 use crate::ring::Ring;
 use ringfence_abi::{AIO_RING_MAGIC, AioRing, Errno, Result};
-use ringfence_host::sync::{Arc, AtomicU32, AtomicUsize, Mutex, Ordering, mutex};
+use ringfence_host::atomic::AtomicUsize;
+use ringfence_host::sync::{Arc, AtomicU32, Mutex, Ordering, mutex};
 use ringfence_host::{Host, plain};
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -17,7 +18,7 @@ use std::sync::Weak;
 pub struct Contexts<H: Host, R: Rule = OnlyLive> {
     by_id: Mutex<H, HashMap<u64, Arc<Context<H, R>>>>,
     /// How many there are; a look without the lock.
-    count: AtomicUsize,
+    count: AtomicUsize<H>,
     /// Tells this table from that of the process it was forked from.
     number: u32,
 }

@@ -5,7 +5,7 @@
 //! it hurts ([`crate::patience`]). `O_DIRECT` always waits for the device, so it goes to workers.
 
 use crate::issue::Cx;
-use crate::kind::{Kind, Kinds};
+use crate::kind::{Kind, Kinds, Name};
 use crate::parked::{Key, Waits};
 use crate::request::{Extra, FileRef, Outcome, Req, Request, result_of};
 use crate::residence;
@@ -278,11 +278,11 @@ fn rw<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way) -> Outcome {
     if req.sqe.op_flags & RWF_HIPRI != 0 && !cx.ring.has(IORING_SETUP_IOPOLL) {
         return Outcome::Done(Errno::EINVAL.as_result());
     }
-    let fd = req.file.fd();
+    let name = req.file.name();
     let trusted = cx.ring.shared.trusts_closes.load(Ordering::Relaxed)
         || matches!(req.file, FileRef::Owned(_));
     let position = req.sqe.off != u64::MAX;
-    let kind = match cx.sub.kinds.get(&cx.ring.host, fd, trusted, position) {
+    let kind = match cx.sub.kinds.get(&cx.ring.host, name, trusted, position) {
         Ok(kind) => kind,
         Err(errno) => return Outcome::Done(errno.as_result()),
     };
@@ -356,17 +356,17 @@ fn tried<H: Host>(
         Err(Errno::EOPNOTSUPP) if no_wait => done_so_far(req, Err(Errno::EOPNOTSUPP)),
         Err(Errno::EOPNOTSUPP) => {
             // What follows may block, so the kind must be certain.
-            let mut kind = match cx.sub.kinds.ask(&cx.ring.host, req.file.fd()) {
+            let mut kind = match cx.sub.kinds.ask(&cx.ring.host, req.file.name()) {
                 Ok(kind) => kind,
                 Err(errno) => return done_so_far(req, Err(errno)),
             };
             kind.no_nowait[way as usize] = true;
-            cx.sub.kinds.learn(req.file.fd(), kind);
+            cx.sub.kinds.learn(req.file.name(), kind);
             without_nowait(req, cx, way, kind)
         }
         Err(Errno::ESPIPE) if kind.regular => {
             // Regular files have positions: the number names another file now.
-            match cx.sub.kinds.ask(&cx.ring.host, req.file.fd()) {
+            match cx.sub.kinds.ask(&cx.ring.host, req.file.name()) {
                 Ok(kind) if kind.regular => done_so_far(req, Err(Errno::ESPIPE)),
                 Ok(kind) => try_once(req, cx, way, kind),
                 Err(errno) => done_so_far(req, Err(errno)),
@@ -375,7 +375,7 @@ fn tried<H: Host>(
         Err(Errno::ESPIPE) if !kind.stream => {
             // Character devices and the like without positions.
             let kind = Kind { stream: true, ..kind };
-            cx.sub.kinds.learn(req.file.fd(), kind);
+            cx.sub.kinds.learn(req.file.name(), kind);
             try_once(req, cx, way, kind)
         }
         Err(errno) => done_so_far(req, Err(errno)),
@@ -474,7 +474,7 @@ pub(crate) fn wants_worker<H: Host>(sub: &mut Submit<H>, key: Key, res: i32) -> 
         return req.done < wanted(req);
     }
     if res == Errno::EOPNOTSUPP.as_result() {
-        sub.kinds.refuses_nowait(req.file.fd(), way_of(req) as usize);
+        sub.kinds.refuses_nowait(req.file.name(), way_of(req) as usize);
         return true;
     }
     res == Errno::EAGAIN.as_result()
@@ -512,7 +512,9 @@ pub(crate) fn suits_memory_as_entry<H: Host>(ring: &Ring<H>, kinds: &mut Kinds, 
         && at_position
         && trusted
         && !ring.has(IORING_SETUP_IOPOLL)
-        && kinds.get(&ring.host, sqe.fd, true, true).is_ok_and(Kind::may_be_resident)
+        && kinds
+            .get(&ring.host, Name::of_program(sqe.fd), true, true)
+            .is_ok_and(Kind::may_be_resident)
 }
 
 /// One `pread`; the call stands in its caller, as in [`transfer`].

@@ -1,5 +1,6 @@
 //! Eventfd, probe, restrictions, enabling, worker settings, the clock of waits.
 
+use crate::homes::Cpus;
 use crate::opdef::Table as Ops;
 use crate::ring::{EventFd, Ring};
 use crate::submit::Submit;
@@ -224,26 +225,36 @@ pub(super) fn probe<H: Host>(
 
 pub(super) fn iowq_affinity<H: Host>(
     ring: &Arc<Ring<H>>,
-    _: &mut Submit<H>,
+    sub: &mut Submit<H>,
     arg: u64,
     nr: u32,
 ) -> Result<u32> {
     if arg == 0 || nr == 0 {
         return Err(Errno::EINVAL);
     }
-    // Workers here serve all rings; where they run is left to the scheduler.
-    let mut cpus = [0u8; 128];
-    let len = cpus.len().min(nr as usize);
-    ring.host.copy_in(arg, &mut cpus[..len]).map(|()| 0)
+    // Processors that are not there are no error.
+    let mut bytes = [0u8; size_of::<Cpus>()];
+    let len = bytes.len().min(nr as usize);
+    ring.host.copy_in(arg, &mut bytes[..len])?;
+    let mut cpus: Cpus = [0; 16];
+    for (word, bytes) in cpus.iter_mut().zip(bytes.chunks_exact(8)) {
+        *word = u64::from_ne_bytes(bytes.try_into().unwrap_or_default());
+    }
+    sub.registered.worker_cpus = Some(Arc::new(cpus));
+    Ok(0)
 }
 
 pub(super) fn unregister_iowq_affinity<H: Host>(
     _: &Arc<Ring<H>>,
-    _: &mut Submit<H>,
+    sub: &mut Submit<H>,
     arg: u64,
     nr: u32,
 ) -> Result<u32> {
-    if arg != 0 || nr != 0 { Err(Errno::EINVAL) } else { Ok(0) }
+    if arg != 0 || nr != 0 {
+        return Err(Errno::EINVAL);
+    }
+    sub.registered.worker_cpus = None;
+    Ok(0)
 }
 
 pub(super) fn iowq_max_workers<H: Host>(
@@ -259,7 +270,7 @@ pub(super) fn iowq_max_workers<H: Host>(
     if wanted.iter().any(|limit| *limit > i32::MAX as u32) {
         return Err(Errno::EINVAL);
     }
-    let before = ring.shared.pool.set_limits(wanted);
+    let before = ring.shared.pools.set_limits(wanted);
     sub.registered.iowq_limits = wanted;
     plain::write(&ring.host, arg, &before)?;
     Ok(0)

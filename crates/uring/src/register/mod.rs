@@ -37,6 +37,8 @@ pub(crate) struct Registered<H: Host> {
     /// The clock of waits.
     pub(crate) clock: ringfence_host::Clock,
     iowq_limits: [u32; 2],
+    /// Where workers are to run, if that was said.
+    pub(crate) worker_cpus: Option<ringfence_host::sync::Arc<crate::homes::Cpus>>,
     polling: napi::Polling,
     region: Option<region::Region>,
     pub(crate) personalities: personality::Personalities,
@@ -52,6 +54,7 @@ impl<H: Host> Default for Registered<H> {
             restrictions: None,
             clock: ringfence_host::Clock::Monotonic,
             iowq_limits: [0; 2],
+            worker_cpus: None,
             polling: napi::Polling::default(),
             region: None,
             personalities: personality::Personalities::default(),

@@ -10,6 +10,7 @@ use crate::submit::Submit;
 use ringfence_abi::*;
 use ringfence_host::shm::Shm;
 use ringfence_host::sync::{Arc, Ordering};
+use ringfence_host::words::Word;
 use ringfence_host::{Host, plain};
 
 /// What a resize may ask for besides sizes.
@@ -64,7 +65,12 @@ impl Queue<'_> {
 }
 
 /// Moves what waits in both queues to where it stands with the new sizes.
-fn move_entries<H: Host>(ring: &Ring<H>, head: u32, cq: &Cq, new: &Layout) -> Result<()> {
+fn move_entries<H: Host>(
+    ring: &Ring<H>,
+    head: u32,
+    cq: &Cq<impl Word>,
+    new: &Layout,
+) -> Result<()> {
     let old = &ring.layout;
     let waiting = ring.shm.load(layout::SQ_TAIL, Ordering::Acquire).wrapping_sub(head);
     let ready = cq.tail().wrapping_sub(ring.shm.load(layout::CQ_HEAD, Ordering::Acquire));
