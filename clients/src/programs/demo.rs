@@ -12,7 +12,12 @@ pub(super) fn attempt(stage: &Stage) -> Result<()> {
     }
     let command = [stage.runner.ringfence.as_os_str(), "demo".as_ref(), "--json".as_ref()];
     let command = command.map(ToOwned::to_owned);
-    for (title, host) in [("demo", Host::Kernel), ("demo, in a refusal", Host::Refused)] {
+    let hosts = [
+        ("demo", Host::Kernel),
+        ("demo, in a refusal", Host::Refused),
+        ("demo, under ringfence", Host::Ringfence),
+    ];
+    for (title, host) in hosts {
         let outcome = stage.runner.run(&command, host)?;
         ensure!(outcome.end == End::Exit(0), "{title}: {:?}: {}", outcome.end, outcome.output);
         let shown: serde_json::Value = serde_json::from_str(&outcome.output).context(title)?;

@@ -80,6 +80,10 @@ fn in_a_directory(interrupted: &AtomicBool) -> Result<Shown> {
 
 /// Runs the program in the refusal, where it has to fail; returns what it says.
 fn refused(command: &mut Command) -> Result<String> {
+    // Where this runs under ringfence itself, what it starts gets the library all the same.
+    for side in ["RINGFENCE_BACKEND", "RINGFENCE_AIO"] {
+        command.env(side, "kernel");
+    }
     let output = in_refusal(command.env_remove("LD_PRELOAD"))?;
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     if output.status.success() {

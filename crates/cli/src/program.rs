@@ -14,7 +14,7 @@ use crate::sys;
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -32,6 +32,8 @@ pub(crate) struct Program {
     pub(crate) image: PathBuf,
     /// What that file is; `None` if it is no ELF file.
     pub(crate) elf: Option<Elf>,
+    /// The file may be executed but not read, so that nobody but the kernel knows what it is.
+    pub(crate) is_unreadable: bool,
     /// The privilege that running it confers, which makes the linker ignore `LD_PRELOAD`.
     privilege: Option<&'static str>,
 }
@@ -47,14 +49,21 @@ impl Program {
                 anyhow::bail!("{}: #! lines lead on and on", path.display());
             }
         }
-        let elf = Elf::read(&image).with_context(|| image.display().to_string())?;
+        let (elf, is_unreadable) = match Elf::read(&image) {
+            Ok(elf) => (elf, false),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => (None, true),
+            Err(error) => return Err(error).with_context(|| image.display().to_string()),
+        };
         let privilege = privilege(&image)?;
-        Ok(Program { scripts, image, elf, privilege })
+        Ok(Program { scripts, image, elf, is_unreadable, privilege })
     }
 
     /// Why a preloaded library cannot serve this program, if it cannot.
     pub(crate) fn obstacle(&self) -> Option<Obstacle> {
-        let Some(elf) = &self.elf else { return Some(Obstacle::NotElf) };
+        let Some(elf) = &self.elf else {
+            let privileged = self.privilege.map(Obstacle::Privileged);
+            return if self.is_unreadable { privileged } else { Some(Obstacle::NotElf) };
+        };
         if !elf.is_ours() {
             return Some(Obstacle::Architecture(elf.machine()));
         }
@@ -112,8 +121,7 @@ impl fmt::Display for Obstacle {
                 std::env::consts::ARCH
             ),
             Obstacle::Static => f.write_str(
-                "statically linked, so no library can be preloaded into it; link it dynamically, \
-                 or call ringfence_install() at the start of its main",
+                "statically linked, so no library can be loaded into it; link it dynamically",
             ),
             Obstacle::Musl => f.write_str(
                 "linked against musl, while libringfence.so is linked against glibc; use a glibc \
@@ -131,7 +139,12 @@ impl fmt::Display for Obstacle {
 /// The program that runs `path`, if that is a script.
 fn interpreter(path: &Path) -> Result<Option<PathBuf>> {
     let mut head = Vec::new();
-    let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        // It may be executed all the same, but not as a script, which its interpreter has to read.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    };
     file.take(HEAD_LEN).read_to_end(&mut head).with_context(|| path.display().to_string())?;
     let Some(line) = head.strip_prefix(b"#!") else { return Ok(None) };
     let line = line.split(|&byte| byte == b'\n').next().unwrap_or_default();

@@ -2,7 +2,8 @@
 #![expect(unsafe_code, reason = "exports functions under libc's names")]
 #![expect(unreachable_pub, reason = "the linker reaches them")]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Exports each function as a jump to the one that does the work.
 macro_rules! export {
@@ -30,12 +31,21 @@ table::for_each_replacement!(export);
 pub extern "C" fn ringfence_install() -> i32 {
     // SAFETY: a lookup by a C string.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"close_range".as_ptr()) };
-    let comes_first = found.cast_const() == close_range as *const libc::c_void;
-    i32::from(if comes_first {
+    // Where libc's function comes first, the name means that one in this library too.
+    i32::from(if object_of(found.cast_const()) == object_of(construct as *const libc::c_void) {
         ringfence_runtime::start_preload(None)
     } else {
         ringfence_runtime::install()
     })
+}
+
+/// Where the object is loaded that an address lies in.
+fn object_of(address: *const libc::c_void) -> Option<usize> {
+    // SAFETY: an all-zero record is valid, and `dladdr` fills it.
+    unsafe {
+        let mut record: libc::Dl_info = std::mem::zeroed();
+        (libc::dladdr(address, &mut record) != 0).then_some(record.dli_fbase as usize)
+    }
 }
 
 /// Asked by LeakSanitizer, which does not look for pointers where this library keeps its memory: what
@@ -58,12 +68,20 @@ fn own_path() -> Option<Vec<u8>> {
     }
 }
 
-/// Whether the process was told to preload this library.
+/// Whether the process was told to preload this library: by the path that it was loaded by, or by its
+/// name alone, which the loader looks for.
 fn is_preloaded(path: &[u8]) -> bool {
-    use std::os::unix::ffi::OsStrExt;
+    let name = path.rsplit(|&byte| byte == b'/').next();
     std::env::var_os("LD_PRELOAD").is_some_and(|list| {
-        list.as_bytes().split(|&byte| byte == b':' || byte == b' ').any(|entry| entry == path)
+        let mut entries = list.as_bytes().split(|&byte| byte == b':' || byte == b' ');
+        entries.any(|entry| entry == path || Some(entry) == name)
     })
+}
+
+/// The path in full: what the program executes may be executed elsewhere.
+fn whole(path: Vec<u8>) -> Vec<u8> {
+    let whole = std::path::absolute(OsStr::from_bytes(&path)).ok();
+    whole.map_or(path, |whole| whole.into_os_string().into_vec())
 }
 
 extern "C" fn construct() {
@@ -72,7 +90,7 @@ extern "C" fn construct() {
     unsafe { dlmalloc::enable_alloc_after_fork() };
     // A program that only links the library calls `ringfence_install`.
     if let Some(path) = own_path().filter(|path| is_preloaded(path)) {
-        ringfence_runtime::start_preload(Some(path));
+        ringfence_runtime::start_preload(Some(whole(path)));
     }
 }
 

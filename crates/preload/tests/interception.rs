@@ -52,6 +52,38 @@ fn a_refusal_of_any_kind_is_found_out_without_dying_of_it() {
     }
 }
 
+/// As where it is installed among the system's libraries; and what the program executes without an
+/// environment is given the whole path.
+#[test]
+fn the_library_is_preloaded_by_its_name_alone() {
+    let directory = common::library().parent().unwrap().to_str().unwrap();
+    let by_name = || {
+        let run = Run { preloaded: false, ..Run::default() }.env("RINGFENCE_STATS", "1");
+        run.env("LD_LIBRARY_PATH", directory).env("LD_PRELOAD", "libringfence.so")
+    };
+    let then = "env -i RINGFENCE_BACKEND=user RINGFENCE_STATS=1 /bin/true";
+    let shell = by_name().arg("-c").arg(then);
+    for (run, program) in [(by_name(), "/bin/true"), (shell, "/bin/sh")] {
+        let (status, _, stderr) = run.run(std::path::Path::new(program));
+        assert!(status.success(), "{stderr}");
+        assert!(stderr.starts_with("ringfence: operations:; rings 0,"), "{program}: {stderr}");
+    }
+}
+
+/// One call at the start of `main` does what the preload does, for a program in C.
+#[test]
+fn a_program_that_links_or_loads_the_library() {
+    let library = common::library();
+    let rpath = format!("-Wl,-rpath,{}", library.parent().unwrap().display());
+    let object = library.to_str().unwrap();
+    let linked = compile("linked", &["-pthread", object, &rpath]);
+    let loads = compile("linked", &["-pthread", "-DLOADS"]);
+    for (program, argument) in [(linked, ""), (loads, object)] {
+        let run = Run { preloaded: false, ..Run::default() };
+        run.arg(argument).succeeds(&program);
+    }
+}
+
 #[test]
 fn a_call_keeps_what_a_system_call_keeps() {
     let program = compile("registers", &["-mavx"]);

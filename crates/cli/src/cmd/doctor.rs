@@ -72,6 +72,7 @@ fn report(host: &Host, library: &Result<std::path::PathBuf>, program: Option<&Pr
             "scripts": program.scripts,
             "machine": program.elf.as_ref().map(|elf| elf.machine()),
             "linker": program.elf.as_ref().and_then(|elf| elf.linker()),
+            "readable": !program.is_unreadable,
             "served": program.obstacle().is_none(),
             "obstacle": program.obstacle().map(|obstacle| obstacle.key()),
             "detail": program.obstacle().map(|obstacle| obstacle.to_string()),
@@ -124,6 +125,12 @@ fn print(report: &Value) {
     }
     match program["detail"].as_str() {
         Some(obstacle) => say("", &format!("ringfence cannot serve it: {obstacle}")),
+        None if program["readable"] == false => {
+            say(
+                "",
+                "may be executed but not read; if it is dynamically linked, ringfence can serve it",
+            );
+        }
         None => say("", "dynamically linked for this machine: ringfence can serve it"),
     }
 }

@@ -29,7 +29,8 @@ pub(crate) struct Args {
     #[arg(long, env = "RINGFENCE_TIER", value_enum, default_value_t = Tier::Auto)]
     tier: Tier,
 
-    /// Serve the programs that it executes too, or leave them to the kernel
+    /// Give the library also to programs that it executes with an environment without it, or leave
+    /// those to the kernel
     #[arg(long, env = "RINGFENCE_CHILDREN", value_enum, default_value_t = Children::Follow)]
     children: Children,
 

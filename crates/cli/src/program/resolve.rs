@@ -11,6 +11,9 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// The file that `command` names: by path if it holds a slash, else the first in PATH.
 pub(crate) fn resolve(command: &OsStr) -> Result<PathBuf, Failure> {
+    if command.is_empty() {
+        return Err(Failure::new(NOT_FOUND, "the name of the program is empty"));
+    }
     if command.as_bytes().contains(&b'/') {
         return runnable(Path::new(command));
     }
@@ -56,6 +59,7 @@ mod tests {
     #[test]
     fn a_missing_command_is_127_and_a_directory_126() {
         assert_eq!(resolve(OsStr::new("no-such-command-anywhere")).unwrap_err().code(), NOT_FOUND);
+        assert_eq!(resolve(OsStr::new("")).unwrap_err().code(), NOT_FOUND);
         assert_eq!(resolve(OsStr::new("/no/such/file")).unwrap_err().code(), NOT_FOUND);
         assert_eq!(resolve(OsStr::new("/usr")).unwrap_err().code(), CANNOT_RUN);
         assert_eq!(resolve(OsStr::new("/dev/zero")).unwrap_err().code(), CANNOT_RUN);

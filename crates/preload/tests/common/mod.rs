@@ -69,13 +69,16 @@ pub(crate) struct Run {
     pub(crate) aio: bool,
     /// A program that takes longer hangs.
     pub(crate) patience: Duration,
+    /// With the library before libc.
+    pub(crate) preloaded: bool,
 }
 
 impl Default for Run {
     fn default() -> Run {
         let env = vec![("RINGFENCE_BACKEND", "user")];
         let answer = Answer::Errno(libc::EPERM);
-        Run { args: Vec::new(), env, fixed: false, answer, aio: false, patience: PATIENCE }
+        let (args, patience) = (Vec::new(), PATIENCE);
+        Run { args, env, fixed: false, answer, aio: false, patience, preloaded: true }
     }
 }
 
@@ -123,7 +126,10 @@ impl Run {
     /// Runs a program where the kernel refuses nothing.
     pub(crate) fn here(&self, program: &Path) -> (std::process::ExitStatus, String, String) {
         let mut command = Command::new(program);
-        command.args(&self.args).env("LD_PRELOAD", library());
+        command.args(&self.args).env_remove("LD_PRELOAD");
+        if self.preloaded {
+            command.env("LD_PRELOAD", library());
+        }
         command.envs(self.env.iter().copied());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         if self.fixed {

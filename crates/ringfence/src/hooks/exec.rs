@@ -101,6 +101,29 @@ pub unsafe extern "C-unwind" fn execve(
     unsafe { with_preload(env, |env| real::execve(path, args, env)) }
 }
 
+unsafe extern "C" {
+    /// The program's environment, which it may have emptied.
+    static environ: *const *const c_char;
+}
+
+/// `execv`.
+///
+/// # Safety
+/// As `execv(3)`.
+pub unsafe extern "C-unwind" fn execv(path: *const c_char, args: *const *const c_char) -> c_int {
+    // SAFETY: the same call, with the environment that it takes.
+    unsafe { execve(path, args, environ) }
+}
+
+/// `execvp`.
+///
+/// # Safety
+/// As `execvp(3)`.
+pub unsafe extern "C-unwind" fn execvp(path: *const c_char, args: *const *const c_char) -> c_int {
+    // SAFETY: as above.
+    unsafe { execvpe(path, args, environ) }
+}
+
 /// `execvpe`.
 ///
 /// # Safety

@@ -94,6 +94,8 @@ macro_rules! for_each_replacement {
             vfork => $crate::hooks::vfork,
             __vfork => $crate::hooks::vfork,
             _Fork => $crate::hooks::_Fork,
+            execv => $crate::hooks::execv,
+            execvp => $crate::hooks::execvp,
             execve => $crate::hooks::execve,
             execvpe => $crate::hooks::execvpe,
             fexecve => $crate::hooks::fexecve,
