@@ -83,7 +83,7 @@ impl Search {
     #[must_use]
     pub fn confidence(&self) -> f64 {
         let drift = self.drift();
-        self.claim() * (1.0 - drift.beyond)
+        self.top().1.min(self.claim()) * (1.0 - drift.beyond)
     }
 
     /// Every suspect's probability, doubt in the rate included.

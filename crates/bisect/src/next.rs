@@ -97,7 +97,8 @@ impl Search {
         }
         let (node, belief) = self.top();
         let spent = self.runs() >= self.config.max_runs;
-        if 1.0 - self.claim() <= self.error_allowed() {
+        let likely = belief >= self.config.confidence;
+        if likely && 1.0 - self.claim() <= self.error_allowed() {
             let confidence = self.confidence();
             if self.silent_enough(node) && self.fails_beyond() {
                 return Step::Done(End::Undecided(Why::RateChanges));
@@ -128,6 +129,14 @@ impl Search {
             }
             if let Some(step) = self.against_noise(node) {
                 return Step::Test(step);
+            }
+        }
+        // What is lacking now is silence beside the suspect; there is little left to be learnt by
+        // the belief that steps are chosen by.
+        if likely && self.config.noise <= TITLED {
+            let silence = self.against_doubt(node);
+            if !silence.is_empty() {
+                return Step::Test(silence);
             }
         }
         match choose(self) {

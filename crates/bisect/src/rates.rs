@@ -119,17 +119,7 @@ pub(crate) const DIFFERING: f64 = 0.001;
 /// Logarithm of the probability of runs on revisions with the bug, and the part of it that is due
 /// to rates that differ; `own` is the sum of [`ln_own`] over the builds.
 pub(crate) fn ln_bug_or_own(all: Fired, own: f64) -> (f64, f64) {
-    one_or_own(ln_bug(all), own)
-}
-
-/// The same for a claim, by Jeffreys' prior, which expects lower rates: where the first runs failed
-/// more often than they should, silence means less than it seems to.
-pub(crate) fn ln_claim_or_own(all: Fired, own: f64) -> f64 {
-    one_or_own(ln_own(all), own).0
-}
-
-fn one_or_own(ln_one: f64, own: f64) -> (f64, f64) {
-    let one = (1.0 - DIFFERING).ln() + ln_one;
+    let one = (1.0 - DIFFERING).ln() + ln_bug(all);
     let each = DIFFERING.ln() + own;
     let most = one.max(each);
     let sum = (one - most).exp() + (each - most).exp();
@@ -159,7 +149,8 @@ pub(crate) fn differing(builds: &[Fired]) -> f64 {
     odds / (1.0 + odds)
 }
 
-/// Logarithm of the probability of runs at a rate of their own, by Jeffreys' prior.
+/// Logarithm of the probability of runs at a rate of their own, by Jeffreys' prior, which expects
+/// lower rates than [`ln_bug`].
 pub(crate) fn ln_own(runs: Fired) -> f64 {
     ln_rising(0.5, runs.hit) + ln_rising(0.5, runs.ok) - ln_rising(1.0, runs.hit + runs.ok)
 }

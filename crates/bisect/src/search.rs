@@ -5,7 +5,7 @@
 //! and not the number of commits.
 
 use crate::history::{History, Node};
-use crate::rates::{Fired, ln_bug_or_own, ln_claim_or_own, ln_noise, ln_own};
+use crate::rates::{Fired, ln_bug_or_own, ln_noise, ln_own};
 use crate::set::Set;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -146,7 +146,7 @@ pub(crate) struct Class {
     pub(crate) differing: f64,
     /// The class's part of the belief that steps are chosen by.
     pub(crate) weight: f64,
-    /// Its part of the belief that a claim must hold in as well, which expects lower rates.
+    /// Its part of the second belief that a claim must hold in ([`Search::claim`]).
     claim: f64,
 }
 
@@ -315,10 +315,11 @@ impl Search {
             .unwrap_or((self.history.tip(), 0.0))
     }
 
-    /// What a claim of the likeliest suspect rests on: its probability by the belief that steps are
-    /// chosen by or by the one that expects lower rates, whichever is less.
+    /// The likeliest suspect's probability by the second belief that a claim must hold in: one rate
+    /// for all, and lower rates likelier than in the first. Where the first runs failed more often
+    /// than they should, silence means less than it seems to.
     pub(crate) fn claim(&self) -> f64 {
-        self.likeliest().map_or(0.0, |class| class.weight.min(class.claim) / class.size as f64)
+        self.likeliest().map_or(0.0, |class| class.claim / class.size as f64)
     }
 
     fn likeliest(&self) -> Option<&Class> {
@@ -417,7 +418,7 @@ impl Search {
             let (ln_bug, differing) = ln_bug_or_own(class.bug, class.ln_own);
             weights.push(rest + ln_bug);
             differ.push(differing);
-            claims.push(rest + ln_claim_or_own(class.bug, class.ln_own));
+            claims.push(rest + ln_own(class.bug));
         }
         scale(&mut weights);
         scale(&mut claims);
