@@ -60,7 +60,7 @@ const SILENT_HIGH: u32 = 15;
 
 /// Below this rate less error is allowed than was asked for, in proportion: the belief in the rate is
 /// an average, and it is at low rates that it is wrong more often than it says.
-const LOW: f64 = 1.0 / 3.0;
+const LOW: f64 = 0.5;
 
 /// The least part of the error asked for.
 const STRICTEST: f64 = 0.3;
