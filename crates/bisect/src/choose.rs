@@ -86,7 +86,8 @@ const WEIGHED: f64 = 256.0;
 /// Of a small class as many as this: it is a part of history that is nearly settled.
 const FEWEST: usize = 8;
 
-/// The revisions worth testing: suspects that are still suspected, and what is built already.
+/// The revisions worth testing: suspects that are still suspected, what is built already, and the
+/// sound end.
 fn candidates(search: &Search, live: &[Live]) -> Vec<Node> {
     let mut all: Vec<Node> = search.units.iter().map(|unit| unit.nodes[0]).collect();
     for class in live {
@@ -100,6 +101,8 @@ fn candidates(search: &Search, live: &[Live]) -> Vec<Node> {
         let some = open.skip(stride / 2).step_by(stride);
         all.extend(some.filter(|node| !search.is_built(*node)));
     }
+    // Nothing else tells the oldest suspect from a failure that is in every revision.
+    all.extend(Some(search.sound_end()).filter(|node| !search.is_built(*node)));
     all.retain(|node| !search.skipped.contains(node));
     all
 }

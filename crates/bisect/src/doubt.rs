@@ -7,7 +7,7 @@
 use crate::choose::Probe;
 use crate::history::Node;
 use crate::rates::{DIFFERING, Fired, differing, ln_at_any_rate, ln_noise, runs_to_rule_out};
-use crate::search::{Class, Mode, Search, Sense};
+use crate::search::{Class, Mode, Search, Sense, TITLED};
 
 /// A rate that changes along the history.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,7 +83,7 @@ impl Search {
     #[must_use]
     pub fn confidence(&self) -> f64 {
         let drift = self.drift();
-        self.top().1 * (1.0 - drift.beyond)
+        self.top().1.min(self.claim()) * (1.0 - drift.beyond)
     }
 
     /// Every suspect's probability, doubt in the rate included.
@@ -114,15 +114,43 @@ impl Search {
         runs_to_rule_out(allowed.min(1.0))
     }
 
-    /// The step against doubt: more runs of the sound neighbours of `suspect`.
-    pub(crate) fn against_doubt(&self, suspect: Node) -> Vec<Probe> {
-        let neighbours: Vec<Node> = match self.config.sense {
+    /// Where titles do not tell failures apart and one was seen beside `suspect`, the sound end is
+    /// tested as often: what fails there as well is noise, and what does not is a lower rate. Runs
+    /// beside the suspect alone never tell.
+    pub(crate) fn against_noise(&self, suspect: Node) -> Option<Vec<Probe>> {
+        let end = self.sound_end();
+        if self.config.noise <= TITLED || self.skipped.contains(&end) {
+            return None;
+        }
+        let beside = self.beside(suspect);
+        let failed = beside.iter().map(|node| self.tally(*node)).filter(|tally| tally.hit > 0);
+        let runs = failed.map(|tally| tally.runs()).max()?;
+        (self.tally(end).runs() < runs).then(|| vec![Probe { node: end, runs: self.step() }])
+    }
+
+    /// The revisions that show the sound side of `suspect`.
+    fn beside(&self, suspect: Node) -> Vec<Node> {
+        match self.config.sense {
             Sense::Introduced => self.history.parents(suspect).to_vec(),
             Sense::Mended => vec![suspect],
-        };
-        let testable = neighbours.into_iter().filter(|node| !self.skipped.contains(node));
-        let least = testable.min_by_key(|node| self.tally(*node).ok);
-        let runs = if self.config.mode == Mode::Frugal { 1 } else { self.config.batch };
-        least.map(|node| Probe { node, runs }).into_iter().collect()
+        }
+    }
+
+    /// How many runs of one revision make a step.
+    fn step(&self) -> u32 {
+        if self.config.mode == Mode::Frugal { 1 } else { self.config.batch }
+    }
+
+    /// The step against doubt: more runs of the sound neighbours of `suspect`, or of the sound end.
+    pub(crate) fn against_doubt(&self, suspect: Node) -> Vec<Probe> {
+        let mut sound = self.beside(suspect);
+        // A failure beside the suspect is a rate that fell there, or noise; noise is at the sound
+        // end as well.
+        if sound.iter().any(|node| self.tally(*node).hit > 0) {
+            sound.push(self.sound_end());
+        }
+        let testable = sound.into_iter().filter(|node| !self.skipped.contains(node));
+        let least = testable.min_by_key(|node| self.tally(*node).runs());
+        least.map(|node| Probe { node, runs: self.step() }).into_iter().collect()
     }
 }

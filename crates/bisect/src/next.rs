@@ -58,6 +58,21 @@ const HIGH: f64 = 0.45;
 /// ten runs three times in a hundred.
 const SILENT_HIGH: u32 = 15;
 
+/// Below this rate less error is allowed than was asked for, in proportion: the belief in the rate is
+/// an average, and it is at low rates that it is wrong more often than it says.
+const LOW: f64 = 0.5;
+
+/// The least part of the error asked for.
+const STRICTEST: f64 = 0.3;
+
+/// The part of the error allowed where titles do not tell the bug from other failures, so that noise
+/// and a second rate have to be told apart by counts alone.
+const STRICT_UNTITLED: f64 = 0.25;
+
+/// Silent runs of the failing end, in units of the first runs, until it counts as sound: a bug that
+/// fires once in twenty runs stays silent that long three times in 100,000.
+const PATIENCE: u32 = 10;
+
 impl Search {
     /// The next step. The only place that decides what is tested, when to stop and what to claim.
     #[must_use]
@@ -82,7 +97,8 @@ impl Search {
         }
         let (node, belief) = self.top();
         let spent = self.runs() >= self.config.max_runs;
-        if belief >= self.config.confidence {
+        let likely = belief >= self.config.confidence;
+        if likely && 1.0 - self.claim() <= self.error_allowed() {
             let confidence = self.confidence();
             if self.silent_enough(node) && self.fails_beyond() {
                 return Step::Done(End::Undecided(Why::RateChanges));
@@ -111,11 +127,29 @@ impl Search {
             if !proof.is_empty() {
                 return Step::Test(proof);
             }
+            if let Some(step) = self.against_noise(node) {
+                return Step::Test(step);
+            }
+        }
+        // What is lacking now is silence beside the suspect; there is little left to be learnt by
+        // the belief that steps are chosen by.
+        if likely && self.config.noise <= TITLED {
+            let silence = self.against_doubt(node);
+            if !silence.is_empty() {
+                return Step::Test(silence);
+            }
         }
         match choose(self) {
             Some(probes) => Step::Test(probes),
             None => Step::Done(End::Undecided(Why::Untestable)),
         }
+    }
+
+    /// How far from certain a claim may be.
+    fn error_allowed(&self) -> f64 {
+        let by_rate = (self.rate() / LOW).clamp(STRICTEST, 1.0);
+        let by_titles = if self.config.noise > TITLED { STRICT_UNTITLED } else { 1.0 };
+        (1.0 - self.config.confidence) * by_rate * by_titles
     }
 
     /// The failing end must fail, and the sound end must not, before anything between is tested.
@@ -125,7 +159,7 @@ impl Search {
         }
         let failing = self.tally(self.failing_end());
         let usable = failing.ok + failing.hit + failing.other;
-        let patience = 5 * self.config.first_runs;
+        let patience = PATIENCE * self.config.first_runs;
         if usable < self.config.first_runs || (failing.hit == 0 && usable < patience) {
             if failing.lost >= patience {
                 return Some(Step::Done(End::Undecided(Why::Untestable)));

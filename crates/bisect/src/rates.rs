@@ -149,7 +149,8 @@ pub(crate) fn differing(builds: &[Fired]) -> f64 {
     odds / (1.0 + odds)
 }
 
-/// Logarithm of the probability of one build's runs at a rate of its own, by Jeffreys' prior.
+/// Logarithm of the probability of runs at a rate of their own, by Jeffreys' prior, which expects
+/// lower rates than [`ln_bug`].
 pub(crate) fn ln_own(runs: Fired) -> f64 {
     ln_rising(0.5, runs.hit) + ln_rising(0.5, runs.ok) - ln_rising(1.0, runs.hit + runs.ok)
 }

@@ -144,8 +144,10 @@ pub(crate) struct Class {
     /// The runs that have the bug, each build by a rate of its own; and how likely that is.
     ln_own: f64,
     pub(crate) differing: f64,
-    /// The class's part of the belief.
+    /// The class's part of the belief that steps are chosen by.
     pub(crate) weight: f64,
+    /// Its part of the second belief that a claim must hold in ([`Search::claim`]).
+    claim: f64,
 }
 
 /// The weight, before any run, that the range itself is wrong: the failure is in every revision.
@@ -306,12 +308,24 @@ impl Search {
     /// The likeliest suspect and its probability, as long as there is one rate.
     #[must_use]
     pub fn top(&self) -> (Node, f64) {
-        let each = self.classes.iter().filter(|class| class.size > 0);
-        let best = each
-            .map(|class| (class, class.weight / class.size as f64))
-            .max_by(|a, b| a.1.total_cmp(&b.1));
-        best.and_then(|(class, weight)| Some((class.members.iter().next()?, weight)))
+        self.likeliest()
+            .and_then(|class| {
+                Some((class.members.iter().next()?, class.weight / class.size as f64))
+            })
             .unwrap_or((self.history.tip(), 0.0))
+    }
+
+    /// The likeliest suspect's probability by the second belief that a claim must hold in: one rate
+    /// for all, and lower rates likelier than in the first. Where the first runs failed more often
+    /// than they should, silence means less than it seems to.
+    pub(crate) fn claim(&self) -> f64 {
+        self.likeliest().map_or(0.0, |class| class.claim / class.size as f64)
+    }
+
+    fn likeliest(&self) -> Option<&Class> {
+        let each = |class: &Class| class.weight / class.size as f64;
+        let classes = self.classes.iter().filter(|class| class.size > 0);
+        classes.max_by(|a, b| each(a).total_cmp(&each(b)))
     }
 
     /// The suspects that no revision left to test could tell apart, if the answer is among them.
@@ -391,23 +405,25 @@ impl Search {
     /// Works the belief out anew from the classes' sums.
     fn weigh(&mut self) {
         let others = self.others();
-        let ln_weight = |class: &Class| {
-            if class.neutral {
-                return (f64::NEG_INFINITY, 0.0);
-            }
+        let (mut weights, mut claims, mut differ) = (Vec::new(), Vec::new(), Vec::new());
+        for class in &self.classes {
             let sides = others.iter();
             let other: f64 =
                 sides.map(|&(u, bug, ok)| if class.bug_in[u] { bug } else { ok }).sum();
-            let (ln_bug, differing) = ln_bug_or_own(class.bug, class.ln_own);
             let noise = ln_noise(class.noise, self.config.noise);
-            (self.ln_prior(class) + ln_bug + noise + other, differing)
-        };
-        let lns: Vec<(f64, f64)> = self.classes.iter().map(ln_weight).collect();
-        let most = lns.iter().map(|ln| ln.0).fold(f64::NEG_INFINITY, f64::max);
-        let all: f64 = lns.iter().map(|ln| (ln.0 - most).exp()).sum();
-        for (class, (ln, differing)) in self.classes.iter_mut().zip(lns) {
-            class.weight = (ln - most).exp() / all;
-            class.differing = differing;
+            let rest = match class.neutral {
+                true => f64::NEG_INFINITY,
+                false => self.ln_prior(class) + noise + other,
+            };
+            let (ln_bug, differing) = ln_bug_or_own(class.bug, class.ln_own);
+            weights.push(rest + ln_bug);
+            differ.push(differing);
+            claims.push(rest + ln_own(class.bug));
+        }
+        scale(&mut weights);
+        scale(&mut claims);
+        for (at, class) in self.classes.iter_mut().enumerate() {
+            (class.weight, class.claim, class.differing) = (weights[at], claims[at], differ[at]);
         }
     }
 
@@ -443,6 +459,13 @@ impl Search {
     }
 }
 
+/// From logarithms of weights to parts of one.
+fn scale(lns: &mut [f64]) {
+    let most = lns.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let all: f64 = lns.iter().map(|ln| (ln - most).exp()).sum();
+    lns.iter_mut().for_each(|ln| *ln = (*ln - most).exp() / all);
+}
+
 /// A mass of the belief too small to matter.
 pub(crate) const NEGLIGIBLE: f64 = 1e-6;
 
@@ -459,6 +482,7 @@ impl Class {
             ln_own: 0.0,
             differing: 0.0,
             weight: 0.0,
+            claim: 0.0,
         };
         class.settle(members, history);
         class
