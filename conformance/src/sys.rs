@@ -238,11 +238,15 @@ pub fn fd_count() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("/proc/self/fd").count() - 1
 }
 
-/// How long the machine has kept the calling thread waiting for a CPU since it began.
+/// How long the machine has kept threads of this process waiting for a CPU, those that are alive and all
+/// of them together: workers too are late at times.
 pub fn kept_waiting() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split(' ').nth(1).and_then(|field| field.parse().ok());
-    nanoseconds.map_or(Duration::ZERO, Duration::from_nanos)
+    let tasks = std::fs::read_dir("/proc/self/task").expect("/proc/self/task").flatten();
+    let waits = tasks.filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').nth(1)?.parse().ok()
+    });
+    waits.map(Duration::from_nanos).sum()
 }
 
 /// Processor time that this process has used.
