@@ -143,6 +143,9 @@ impl Host for SimHost {
         if current().is_none() {
             return Os.interruptible(number, args);
         }
+        if !thread::is_served() {
+            return self.syscall(number, args);
+        }
         thread::point(calls::name(number));
         thread::pass(1000);
         self.delay();
