@@ -2,7 +2,9 @@
 //!
 //! `RINGFENCE_SEEDS=FIRST..END` runs other seeds than those of every run.
 
-use ringfence_conformance::{InProcess, Native, Skip, Target, differ, locking, program, sys};
+use arbitrary::{Arbitrary, Unstructured};
+use ringfence_conformance::hostile::{self, answer};
+use ringfence_conformance::{InProcess, Native, Skip, Target, case, differ, locking, program, sys};
 
 /// The seeds of every run.
 const SEEDS: std::ops::Range<u64> = 0..150;
@@ -11,7 +13,11 @@ const SEEDS: std::ops::Range<u64> = 0..150;
 const UNDECIDED_ONE_IN: u64 = 20;
 
 fn seeds() -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("RINGFENCE_SEEDS") else { return SEEDS };
+    seeds_or(SEEDS)
+}
+
+fn seeds_or(usual: std::ops::Range<u64>) -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("RINGFENCE_SEEDS") else { return usual };
     let (first, end) = text.split_once("..").expect("RINGFENCE_SEEDS is FIRST..END");
     first.parse().expect("a number")..end.parse().expect("a number")
 }
@@ -73,6 +79,51 @@ fn programs_agree() {
     assert_eq!(failed, 0, "programs differ");
     locking::check().unwrap_or_else(|error| panic!("{error}"));
     assert!(undecided <= 1 + count / UNDECIDED_ONE_IN, "{undecided} programs are undecided");
+}
+
+/// The seeds of questions of every run, and the bytes that one is made from.
+const QUESTIONS: std::ops::Range<u64> = 0..2000;
+const BYTES: usize = 400;
+
+/// How long an answer is waited for: so long at first, and longer before a difference counts.
+const WAITS: [u64; 3] = [2, 30, 300];
+
+#[test]
+fn answers_agree() {
+    case::in_child("answers_agree", || {
+        hostile::prepare_process();
+        let mut failed = 0;
+        for seed in seeds_or(QUESTIONS) {
+            let mut source = program::Source::new(seed);
+            let bytes: Vec<u8> = (0..BYTES).map(|_| source.below(256) as u8).collect();
+            let question = answer::Question::arbitrary(&mut Unstructured::new(&bytes));
+            let question = question.expect("enough bytes");
+            if let Some((kernel, engine)) = differing_answers(&question) {
+                failed += 1;
+                println!("seed {seed}: {question:?}\n  kernel {kernel:?}\n  engine {engine:?}");
+                println!(
+                    "reproduce: RINGFENCE_SEEDS={seed}..{} cargo test -p ringfence-conformance \
+                     --test differential answers_agree",
+                    seed + 1
+                );
+            }
+        }
+        assert_eq!(failed, 0, "answers differ");
+    });
+}
+
+/// What the kernel answers, the same each time, and what the engine does.
+fn differing_answers(question: &answer::Question) -> Option<(Vec<String>, Vec<String>)> {
+    let mut last = None;
+    for wait in WAITS {
+        let ask = |target: &dyn Target| answer::ask(target, question, sys::ms(wait));
+        let (kernel, engine) = (ask(&Native), ask(&InProcess));
+        if kernel == engine || ask(&Native) != kernel {
+            return None;
+        }
+        last = Some((kernel, engine));
+    }
+    last
 }
 
 /// Shows the smallest program that still differs, and the command that repeats it.

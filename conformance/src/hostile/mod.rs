@@ -6,9 +6,10 @@
 //! its own and checks what must hold whatever the program does: each call returns, and nothing is
 //! left behind. [`raw`] makes programs whose entries and registrations are bytes.
 //!
-//! What this is not: a comparison with the kernel; that is [`crate::differ`], for programs of which
-//! the kernel promises the outcome.
+//! Whole programs are not compared with the kernel: that is [`crate::differ`], for programs of which the
+//! kernel promises the outcome. Single entries and registrations are ([`answer`]).
 
+pub mod answer;
 mod entry;
 mod program;
 pub mod raw;

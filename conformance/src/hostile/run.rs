@@ -107,7 +107,7 @@ fn is_endless(ring: &Ring<'_>, at: u32) -> bool {
     ring.params.flags & IORING_SETUP_SQPOLL != 0 && at == ring.params.sq_off.tail
 }
 
-fn register_one(
+pub(super) fn register_one(
     target: &dyn Target,
     ring: &Ring<'_>,
     world: &World,

@@ -47,6 +47,24 @@ ring_test!(one_of_several, |t| {
     assert_eq!(got, [(1, ECANCELED), (2, 0)]);
 });
 
+// What waits for a file is found by a second cancel of the same submission, but not by a removal; by
+// those of the next submission it is not.
+ring_test!(twice, |t| {
+    let mut ring = t.ring(8)?;
+    let pipe = sys::pipe();
+    for (flags, second) in [(0, 0), (IORING_ASYNC_CANCEL_ALL, 1)] {
+        ring.start(&[waiting(&pipe, 1)]);
+        ring.start(&[
+            sqe::cancel(1, 0).data(2),
+            sqe::cancel(1, flags).data(3),
+            sqe::poll_remove(1).data(4),
+        ]);
+        let expected = [(1, ECANCELED), (2, 0), (3, second), (4, EALREADY)];
+        assert_eq!(sorted(&ring.wait_n(4)), expected);
+        assert_eq!(ring.run_one(sqe::cancel(1, 0).data(5)), ENOENT);
+    }
+});
+
 // ALL cancels each of them and yields how many; 0 where there was none.
 ring_test!(all_of_several, |t| {
     let mut ring = t.ring(8)?;

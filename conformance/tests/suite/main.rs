@@ -18,6 +18,7 @@ mod inherited;
 mod interrupted;
 mod lifetime;
 mod link;
+mod link_failures;
 mod link_table;
 mod msg_ring;
 mod multishot;

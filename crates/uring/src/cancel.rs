@@ -68,6 +68,17 @@ impl Match {
         SameFile::new(host, fd).map(Some)
     }
 
+    /// How many it means of those cancelled before in the submission, by user data and operation.
+    fn among(&self, struck: &[(u64, u8)]) -> i32 {
+        let is_meant = |&&(user_data, opcode): &&(u64, u8)| {
+            self.has(IORING_ASYNC_CANCEL_ANY)
+                || !self.has(IORING_ASYNC_CANCEL_FD)
+                    && (!self.has(IORING_ASYNC_CANCEL_OP) || opcode == self.opcode)
+                    && (!self.by_user_data() || user_data == self.user_data)
+        };
+        struck.iter().filter(is_meant).count() as i32
+    }
+
     fn accepts<H: Host>(&self, entry: &Parked<H>, file: &mut Option<SameFile<'_, H>>) -> bool {
         // A linked timeout goes with its target only.
         if matches!(entry.waits, Waits::LinkTime { .. }) {
@@ -106,15 +117,32 @@ impl Match {
 pub(crate) fn cancel<H: Host>(host: &H, sub: &mut Submit<H>, wanted: &Match) -> Result<i32> {
     let mut file = wanted.file(host, sub)?;
     let mut accepts = |entry: &Parked<H>| wanted.accepts(entry, &mut file);
+    let again = wanted.among(&sub.struck);
     if wanted.is_all() {
-        return Ok(cancel_all(sub, accepts));
+        return Ok(cancel_all(sub, accepts) + again);
     }
     let key = if wanted.by_user_data() {
         sub.parked.find(wanted.user_data, accepts)
     } else {
         sub.parked.iter().find(|(_, entry)| accepts(entry)).map(|(key, _)| key)
     };
-    cancel_parked(sub, key.ok_or(Errno::ENOENT)?)
+    match key {
+        Some(key) => strike(sub, key),
+        None if again > 0 => Ok(0),
+        None => Err(Errno::ENOENT),
+    }
+}
+
+/// Cancels one parked request; one that waits for a file can be found again for a while.
+fn strike<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<i32> {
+    let waits_for_file = |entry: &&Parked<H>| matches!(entry.waits, Waits::Ready { .. });
+    let found = sub.parked.get(key).filter(waits_for_file);
+    let struck = found.map(|entry| (entry.user_data, entry.opcode));
+    let result = cancel_parked(sub, key);
+    if sub.submitting {
+        sub.struck.extend(struck);
+    }
+    result
 }
 
 fn cancel_all<H: Host>(sub: &mut Submit<H>, mut accepts: impl FnMut(&Parked<H>) -> bool) -> i32 {
@@ -123,7 +151,7 @@ fn cancel_all<H: Host>(sub: &mut Submit<H>, mut accepts: impl FnMut(&Parked<H>) 
     let (mut count, mut at_once) = (0, [false; COUNTED.len()]);
     for key in keys {
         let class = sub.parked.get(key).and_then(|entry| class(entry.opcode));
-        if cancel_parked(sub, key).is_ok() {
+        if strike(sub, key).is_ok() {
             match class {
                 Some(class) => at_once[class] = true,
                 None => count += 1,

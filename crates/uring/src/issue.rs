@@ -76,11 +76,45 @@ impl<H: Host> Ring<H> {
         if req.force_async && punts && !req.polled {
             return Outcome::WorkUntried;
         }
-        match req.credentials.clone() {
+        let outcome = match req.credentials.clone() {
             None => (def.issue)(req, &mut Cx { ring: self, sub }),
             Some(credentials) => credentials
                 .during(&self.host, || (def.issue)(req, &mut Cx { ring: self, sub }))
                 .unwrap_or_else(|errno| Outcome::Done(errno.as_result())),
+        };
+        match outcome {
+            Outcome::Done(res) if res < 0 && self.has_no_file(req, def, res) => {
+                Outcome::Done(Errno::EBADF.as_result())
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Whether a refusal came before a look at the file, and there is none: the kernel looks first.
+    #[cold]
+    fn has_no_file(&self, req: &Req<H>, def: &OpDef<H>, res: i32) -> bool {
+        const BEFORE: [Errno; 7] = [
+            Errno::EINVAL,
+            Errno::EFAULT,
+            Errno::EOPNOTSUPP,
+            Errno::EBADFD,
+            Errno::ENOBUFS,
+            Errno::ENOENT,
+            Errno::ENOMEM,
+        ];
+        let before = BEFORE.iter().any(|errno| errno.as_result() == res);
+        if !before || !def.has(NEEDS_FILE) {
+            return false;
+        }
+        let flags = [req.file.fd() as u64, libc::F_GETFL as u64, 0, 0, 0, 0];
+        match self.host.syscall(libc::SYS_fcntl, flags) {
+            // How it is open is looked at before flags and offsets, but after memory.
+            Ok(mode) => {
+                let is_early = [Errno::EINVAL, Errno::EOPNOTSUPP].map(Errno::as_result);
+                let mode = mode as i32 & libc::O_ACCMODE;
+                is_early.contains(&res) && crate::ops::rw::is_against(def.op, mode)
+            }
+            Err(errno) => errno == Errno::EBADF,
         }
     }
 
@@ -232,6 +266,9 @@ pub(crate) fn take_link_timeout<H: Host>(req: &mut Req<H>) -> Option<Req<H>> {
 
 /// Whether a result breaks the links of a request.
 fn breaks_link<H: Host>(req: &Req<H>, res: i32) -> bool {
+    if req.fails_quietly {
+        return false;
+    }
     if res < 0 {
         let ignored = res == Errno::ETIME.as_result()
             && matches!(&req.extra, Extra::Time(time) if time.etime_success);

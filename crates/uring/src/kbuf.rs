@@ -146,6 +146,11 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
+    /// Whether there is a group of this number.
+    pub(crate) fn is_there(&self, group: u16) -> bool {
+        self.groups.contains_key(&group)
+    }
+
     /// The group of the older form, made if there is none.
     ///
     /// # Errors

@@ -18,6 +18,8 @@ pub(crate) struct Kind {
     pub(crate) stream: bool,
     /// A device that answers at once, always: `/dev/null`.
     pub(crate) instant: bool,
+    /// A socket, which refuses offsets.
+    pub(crate) socket: bool,
 }
 
 /// The device numbers of `/dev/null`, as `st_rdev` has them.
@@ -138,5 +140,11 @@ fn look<H: Host>(host: &H, fd: i32) -> Result<Kind> {
     let stream = mode == libc::S_IFIFO || mode == libc::S_IFSOCK;
     let direct = regular && flags & libc::O_DIRECT as u64 != 0;
     let instant = mode == libc::S_IFCHR && stat[5] == NULL_DEVICE;
-    Ok(Kind { regular, direct, no_nowait: [false; 2], stream, instant })
+    let socket = mode == libc::S_IFSOCK;
+    Ok(Kind { regular, direct, no_nowait: [false; 2], stream, instant, socket })
+}
+
+/// Whether a descriptor names `/dev/null`.
+pub(crate) fn is_null<H: Host>(host: &H, fd: i32) -> bool {
+    look(host, fd).is_ok_and(|kind| kind.instant)
 }

@@ -23,27 +23,30 @@ pub(crate) type DoneFn<H> = fn(&mut Req<H>, i32, &mut Cx<'_, H>) -> Outcome;
 pub(crate) type ShortFn<H> = fn(&Request<H>, i32) -> bool;
 
 /// Needs a file.
-pub(crate) const NEEDS_FILE: u8 = 1 << 0;
+pub(crate) const NEEDS_FILE: u16 = 1 << 0;
 /// Takes an I/O priority, or flags in its place.
-pub(crate) const IOPRIO: u8 = 1 << 1;
+pub(crate) const IOPRIO: u16 = 1 << 1;
 /// Works on IOPOLL rings.
-pub(crate) const IOPOLL: u8 = 1 << 2;
+pub(crate) const IOPOLL: u16 = 1 << 2;
 /// Takes provided buffers.
-pub(crate) const BUFFER_SELECT: u8 = 1 << 3;
+pub(crate) const BUFFER_SELECT: u16 = 1 << 3;
 /// A worker can do it.
-pub(crate) const CAN_WORK: u8 = 1 << 4;
+pub(crate) const CAN_WORK: u16 = 1 << 4;
 /// Its work may take long: no bound on such workers.
-pub(crate) const UNBOUNDED: u8 = 1 << 5;
+pub(crate) const UNBOUNDED: u16 = 1 << 5;
 /// It looks at its file before it goes to a worker: what waits for readiness blocks none.
-pub(crate) const LOOKS_FIRST: u8 = 1 << 6;
+pub(crate) const LOOKS_FIRST: u16 = 1 << 6;
 
 /// It makes no system call, so no time passes that a timer would notice.
-pub(crate) const QUICK: u8 = 1 << 7;
+pub(crate) const QUICK: u16 = 1 << 7;
+/// What its call fails with is its result and no more: the chain goes on, and one that is silent about
+/// success is silent.
+pub(crate) const FAILS_QUIETLY: u16 = 1 << 8;
 
 /// One row.
 pub(crate) struct OpDef<H: Host> {
     pub(crate) op: Op,
-    traits: u8,
+    traits: u16,
     pub(crate) prep: PrepFn<H>,
     pub(crate) issue: IssueFn<H>,
     pub(crate) work: WorkFn<H>,
@@ -56,7 +59,7 @@ pub(crate) struct OpDef<H: Host> {
 impl<H: Host> OpDef<H> {
     /// Whether it has a trait.
     #[inline]
-    pub(crate) fn has(&self, traits: u8) -> bool {
+    pub(crate) fn has(&self, traits: u16) -> bool {
         self.traits & traits != 0
     }
 
@@ -94,11 +97,11 @@ fn never_short<H: Host>(_: &Request<H>, _: i32) -> bool {
     false
 }
 
-const fn row<H: Host>(op: Op, traits: u8, prep: PrepFn<H>, issue: IssueFn<H>) -> Option<OpDef<H>> {
+const fn row<H: Host>(op: Op, traits: u16, prep: PrepFn<H>, issue: IssueFn<H>) -> Option<OpDef<H>> {
     Some(def(op, traits, prep, issue))
 }
 
-const fn def<H: Host>(op: Op, traits: u8, prep: PrepFn<H>, issue: IssueFn<H>) -> OpDef<H> {
+const fn def<H: Host>(op: Op, traits: u16, prep: PrepFn<H>, issue: IssueFn<H>) -> OpDef<H> {
     let (work, done, is_short) = (no_work, as_is, never_short);
     OpDef { op, traits, prep, issue, work, done, is_short, note: "" }
 }
@@ -113,10 +116,10 @@ impl<H: Host> Table<H> {
         Self::ROWS.get(opcode as usize)?.as_ref()
     }
 
-    const FILE: u8 = NEEDS_FILE;
-    const RW: u8 = NEEDS_FILE | IOPRIO | IOPOLL | LOOKS_FIRST;
-    const NET: u8 = NEEDS_FILE | IOPRIO | UNBOUNDED;
-    const CMD: u8 = NEEDS_FILE | IOPOLL | BUFFER_SELECT;
+    const FILE: u16 = NEEDS_FILE;
+    const RW: u16 = NEEDS_FILE | IOPRIO | IOPOLL | LOOKS_FIRST;
+    const NET: u16 = NEEDS_FILE | IOPRIO | UNBOUNDED;
+    const CMD: u16 = NEEDS_FILE | IOPOLL | BUFFER_SELECT;
 
     const ROWS: &'static [Option<OpDef<H>>; Op::COUNT] = &[
         row(Op::Nop, IOPOLL, ops::nop::prep, ops::nop::issue),
@@ -131,7 +134,7 @@ impl<H: Host> Table<H> {
                 .short(ops::rw::is_short),
         ),
         Some(
-            def(Op::Fsync, Self::FILE, ops::sync::prep_fsync, ops::sync::issue)
+            def(Op::Fsync, Self::FILE | FAILS_QUIETLY, ops::sync::prep_fsync, ops::sync::issue)
                 .work(ops::sync::fsync),
         ),
         Some(
@@ -147,8 +150,13 @@ impl<H: Host> Table<H> {
         row(Op::PollAdd, Self::FILE | UNBOUNDED, ops::poll::prep_add, ops::poll::add),
         row(Op::PollRemove, 0, ops::poll::prep_remove, ops::poll::remove),
         Some(
-            def(Op::SyncFileRange, Self::FILE, ops::sync::prep_range, ops::sync::issue)
-                .work(ops::sync::sync_file_range),
+            def(
+                Op::SyncFileRange,
+                Self::FILE | FAILS_QUIETLY,
+                ops::sync::prep_range,
+                ops::sync::issue,
+            )
+            .work(ops::sync::sync_file_range),
         ),
         Some(
             def(Op::Sendmsg, Self::NET, ops::message::prep_send, ops::message::send)
@@ -170,8 +178,13 @@ impl<H: Host> Table<H> {
         row(Op::LinkTimeout, 0, ops::timeout::prep_link, ops::timeout::issue_link),
         row(Op::Connect, Self::FILE | UNBOUNDED, ops::net::prep_connect, ops::net::connect),
         Some(
-            def(Op::Fallocate, Self::FILE, ops::sync::prep_fallocate, ops::sync::issue)
-                .work(ops::sync::fallocate),
+            def(
+                Op::Fallocate,
+                Self::FILE | FAILS_QUIETLY,
+                ops::sync::prep_fallocate,
+                ops::sync::issue,
+            )
+            .work(ops::sync::fallocate),
         ),
         Some(
             def(Op::Openat, 0, ops::open::prep_openat, ops::open::issue)
@@ -181,16 +194,16 @@ impl<H: Host> Table<H> {
         row(Op::Close, 0, ops::close::prep, ops::close::issue),
         row(Op::FilesUpdate, IOPOLL, ops::files_update::prep, ops::files_update::issue),
         Some(
-            def(Op::Statx, LOOKS_FIRST, ops::fs::prep_statx, ops::fs::issue_statx)
+            def(Op::Statx, LOOKS_FIRST | FAILS_QUIETLY, ops::fs::prep_statx, ops::fs::issue_statx)
                 .work(ops::fs::statx),
         ),
         Some(
-            def(Op::Read, Self::RW | BUFFER_SELECT, ops::rw::prep, ops::rw::read)
+            def(Op::Read, Self::RW | BUFFER_SELECT, ops::rw::prep_single, ops::rw::read)
                 .work(ops::rw::work_read)
                 .short(ops::rw::is_short),
         ),
         Some(
-            def(Op::Write, Self::RW, ops::rw::prep, ops::rw::write)
+            def(Op::Write, Self::RW, ops::rw::prep_single, ops::rw::write)
                 .work(ops::rw::work_write)
                 .short(ops::rw::is_short),
         ),
@@ -199,7 +212,7 @@ impl<H: Host> Table<H> {
                 .work(ops::advise::fadvise),
         ),
         Some(
-            def(Op::Madvise, 0, ops::advise::prep_madvise, ops::advise::issue)
+            def(Op::Madvise, FAILS_QUIETLY, ops::advise::prep_madvise, ops::advise::issue)
                 .work(ops::advise::madvise),
         ),
         Some(
@@ -227,27 +240,46 @@ impl<H: Host> Table<H> {
                 .short(ops::splice::is_short),
         ),
         row(Op::Shutdown, Self::FILE, ops::net::prep_shutdown, ops::net::shutdown),
-        Some(def(Op::Renameat, 0, ops::fs::prep_renameat, ops::fs::issue).work(ops::fs::renameat)),
-        Some(def(Op::Unlinkat, 0, ops::fs::prep_unlinkat, ops::fs::issue).work(ops::fs::unlinkat)),
-        Some(def(Op::Mkdirat, 0, ops::fs::prep_mkdirat, ops::fs::issue).work(ops::fs::mkdirat)),
         Some(
-            def(Op::Symlinkat, 0, ops::fs::prep_symlinkat, ops::fs::issue).work(ops::fs::symlinkat),
+            def(Op::Renameat, FAILS_QUIETLY, ops::fs::prep_renameat, ops::fs::issue)
+                .work(ops::fs::renameat),
         ),
-        Some(def(Op::Linkat, 0, ops::fs::prep_linkat, ops::fs::issue).work(ops::fs::linkat)),
+        Some(
+            def(Op::Unlinkat, FAILS_QUIETLY, ops::fs::prep_unlinkat, ops::fs::issue)
+                .work(ops::fs::unlinkat),
+        ),
+        Some(
+            def(Op::Mkdirat, FAILS_QUIETLY, ops::fs::prep_mkdirat, ops::fs::issue)
+                .work(ops::fs::mkdirat),
+        ),
+        Some(
+            def(Op::Symlinkat, FAILS_QUIETLY, ops::fs::prep_symlinkat, ops::fs::issue)
+                .work(ops::fs::symlinkat),
+        ),
+        Some(
+            def(Op::Linkat, FAILS_QUIETLY, ops::fs::prep_linkat, ops::fs::issue)
+                .work(ops::fs::linkat),
+        ),
         Some(
             def(Op::MsgRing, Self::FILE | IOPOLL, ops::msg_ring::prep, ops::msg_ring::issue)
                 .note("targets are rings of the same process"),
         ),
         Some(
-            def(Op::Fsetxattr, Self::FILE, ops::xattr::prep_fset, ops::fs::issue)
+            def(Op::Fsetxattr, Self::FILE | FAILS_QUIETLY, ops::xattr::prep_fset, ops::fs::issue)
                 .work(ops::xattr::fset),
         ),
-        Some(def(Op::Setxattr, 0, ops::xattr::prep_set, ops::fs::issue).work(ops::xattr::set)),
         Some(
-            def(Op::Fgetxattr, Self::FILE, ops::xattr::prep_fget, ops::fs::issue)
+            def(Op::Setxattr, FAILS_QUIETLY, ops::xattr::prep_set, ops::fs::issue)
+                .work(ops::xattr::set),
+        ),
+        Some(
+            def(Op::Fgetxattr, Self::FILE | FAILS_QUIETLY, ops::xattr::prep_fget, ops::fs::issue)
                 .work(ops::xattr::fget),
         ),
-        Some(def(Op::Getxattr, 0, ops::xattr::prep_get, ops::fs::issue).work(ops::xattr::get)),
+        Some(
+            def(Op::Getxattr, FAILS_QUIETLY, ops::xattr::prep_get, ops::fs::issue)
+                .work(ops::xattr::get),
+        ),
         row(Op::Socket, 0, ops::net::prep_socket, ops::net::socket),
         row(Op::UringCmd, Self::CMD, ops::command::prep, ops::command::issue),
         Some(
@@ -280,20 +312,25 @@ impl<H: Host> Table<H> {
             ops::fixed_fd_install::issue,
         ),
         Some(
-            def(Op::Ftruncate, Self::FILE, ops::sync::prep_ftruncate, ops::sync::issue)
-                .work(ops::sync::ftruncate),
+            def(
+                Op::Ftruncate,
+                Self::FILE | FAILS_QUIETLY,
+                ops::sync::prep_ftruncate,
+                ops::sync::issue,
+            )
+            .work(ops::sync::ftruncate),
         ),
         row(Op::Bind, Self::FILE, ops::net::prep_bind, ops::net::bind),
         row(Op::Listen, Self::FILE, ops::net::prep_listen, ops::net::listen),
         row(Op::RecvZc, Self::NET, ops::zero_copy::prep_recv, ops::zero_copy::recv),
         row(Op::EpollWait, Self::FILE | UNBOUNDED, ops::epoll::prep_wait, ops::epoll::wait),
         Some(
-            def(Op::ReadvFixed, Self::RW, ops::rw::prep_vectored, ops::rw::read)
+            def(Op::ReadvFixed, Self::RW, ops::rw::prep_vectored_fixed, ops::rw::read)
                 .work(ops::rw::work_read)
                 .short(ops::rw::is_short),
         ),
         Some(
-            def(Op::WritevFixed, Self::RW, ops::rw::prep_vectored, ops::rw::write)
+            def(Op::WritevFixed, Self::RW, ops::rw::prep_vectored_fixed, ops::rw::write)
                 .work(ops::rw::work_write)
                 .short(ops::rw::is_short),
         ),

@@ -58,6 +58,8 @@ pub(crate) struct Request<H: Host> {
     pub(crate) wide: bool,
     /// A multishot that has posted with `F_MORE`.
     pub(crate) multishot: bool,
+    /// Its result is no failure, whatever it is.
+    pub(crate) fails_quietly: bool,
 }
 
 impl<H: Host> Default for Request<H> {
@@ -84,6 +86,7 @@ impl<H: Host> Default for Request<H> {
             polled: false,
             wide: false,
             multishot: false,
+            fails_quietly: false,
         }
     }
 }
@@ -117,6 +120,7 @@ impl<H: Host> Request<H> {
         self.polled = false;
         self.wide = false;
         self.multishot = false;
+        self.fails_quietly = false;
     }
 
     /// Whether an entry flag is set.

@@ -64,7 +64,8 @@ impl<H: Host> Shared<H> {
 
     fn register_ring_fd(self: &Arc<Self>, host: &H, arg: u64, index: u32) -> Result<()> {
         let mut row: FilesUpdate = plain::read_at(host, arg, u64::from(index))?;
-        if row.resv != 0 {
+        let is_slot = row.offset == u32::MAX || (row.offset as usize) < RING_FDS_MAX;
+        if row.resv != 0 || !is_slot {
             return Err(Errno::EINVAL);
         }
         let ring = self.ring(row.fds as i32).ok_or_else(|| no_ring(host, row.fds as i32))?;
@@ -72,8 +73,7 @@ impl<H: Host> Shared<H> {
         let slots = self.slots(host, &mut rings);
         let slot = match row.offset {
             u32::MAX => slots.iter().position(Option::is_none).ok_or(Errno::EBUSY)?,
-            slot if (slot as usize) < RING_FDS_MAX => slot as usize,
-            _ => return Err(Errno::EINVAL),
+            slot => slot as usize,
         };
         if slots[slot].is_some() {
             return Err(Errno::EBUSY);
@@ -94,7 +94,10 @@ impl<H: Host> Shared<H> {
             return Err(Errno::EINVAL);
         }
         for index in 0..nr {
-            let row: FilesUpdate = plain::read_at(host, arg, u64::from(index))?;
+            let row: FilesUpdate = match plain::read_at(host, arg, u64::from(index)) {
+                Err(_) if index > 0 => return Ok(index),
+                row => row?,
+            };
             if row.resv != 0 || row.fds != 0 || row.offset as usize >= RING_FDS_MAX {
                 return if index > 0 { Ok(index) } else { Err(Errno::EINVAL) };
             }

@@ -78,6 +78,9 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) at_workers: usize,
     /// Transfers at devices.
     pub(crate) direct: crate::direct::Direct<H>,
+    /// User data and operation of what waited for files and was cancelled in this submission. The kernel
+    /// takes such a request out once the submission is over, and until then finds it again.
+    pub(crate) struck: Vec<(u64, u8)>,
     /// Timers.
     pub(crate) timers: Timers,
     /// Requests held back by a drain.
@@ -128,6 +131,7 @@ impl<H: Host> Submit<H> {
             goes_on: false,
             after: After::default(),
             parked: Table::new(),
+            struck: Vec::new(),
             polled: Polled::default(),
             gathered: Vec::new(),
             at_workers: 0,
@@ -254,6 +258,7 @@ impl<H: Host> Ring<H> {
         }
         self.run_ready(sub);
         self.flush(sub);
+        sub.struck.clear();
         sub.submitting = false;
         sub.reads_plainly = false;
         taken

@@ -7,7 +7,7 @@
 use crate::blocked::{Blocked, Wait};
 use crate::homes::{Cpus, Home, run_on};
 use crate::locks;
-use crate::opdef::{Table as Ops, UNBOUNDED};
+use crate::opdef::{FAILS_QUIETLY, Table as Ops, UNBOUNDED};
 use crate::parked::Key;
 use crate::request::{OwnedFile, Req};
 use crate::ring::Ring;
@@ -281,7 +281,9 @@ impl<H: Host> Ring<H> {
             // It may have been armed after the worker took the request.
             req.link_timeout = job.link_timeout();
         }
-        let done = Ops::<H>::get(req.sqe.opcode).map(|def| def.done);
+        let def = Ops::<H>::get(req.sqe.opcode);
+        req.fails_quietly = def.is_some_and(|def| def.has(FAILS_QUIETLY));
+        let done = def.map(|def| def.done);
         let mut cx = crate::issue::Cx { ring: self, sub };
         let outcome = match done {
             Some(done) => done(&mut req, res, &mut cx),

@@ -29,9 +29,9 @@ pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     Outcome::WorkUntried
 }
 
-/// The length: 64 bits in `addr` or `off` if the 32-bit one is zero.
+/// The length: 64 bits in `addr` or `off`, or the 32-bit one if those are zero.
 fn length(short: u32, long: u64) -> u64 {
-    if short != 0 { u64::from(short) } else { long }
+    if long != 0 { long } else { u64::from(short) }
 }
 
 pub(crate) fn fadvise<H: Host>(req: &mut Req<H>, host: &H) -> i32 {

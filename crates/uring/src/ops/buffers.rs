@@ -1,6 +1,7 @@
 //! PROVIDE_BUFFERS and REMOVE_BUFFERS, the older form of provided buffers.
 
 use crate::issue::Cx;
+use crate::ops::copies::check_range;
 use crate::request::{Outcome, Req};
 use crate::submit::Prep;
 use ringfence_abi::*;
@@ -23,6 +24,7 @@ pub(crate) fn prep_provide<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Re
     }
     let size = count.checked_mul(u64::from(sqe.len)).ok_or(Errno::EOVERFLOW)?;
     sqe.addr.checked_add(size).ok_or(Errno::EOVERFLOW)?;
+    check_range(sqe.addr, size)?;
     if sqe.off > u64::from(u16::MAX) {
         return Err(Errno::from_raw(libc::E2BIG));
     }

@@ -38,8 +38,14 @@ pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     match domain(req, cx) {
         Ok(_) if req.sqe.cmd_op() == TX_TIMESTAMP => crate::ops::timestamp::issue(req, cx),
         Ok(domain) => Outcome::Done(result_of(command(req, cx, domain))),
+        Err(Errno::EOPNOTSUPP) if takes_all(req, cx) => Outcome::Done(0),
         Err(errno) => Outcome::Done(errno.as_result()),
     }
+}
+
+/// Whether it is `/dev/null`, which takes every command and does nothing.
+fn takes_all<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> bool {
+    !cx.ring.has(IORING_SETUP_IOPOLL) && crate::kind::is_null(&cx.ring.host, req.file.fd())
 }
 
 /// The socket's address family.

@@ -20,7 +20,30 @@ pub(crate) struct Copies {
     pub(crate) how: OpenHow,
 }
 
-/// Copies a path, NUL included.
+/// One past the last address that a program can have.
+const USER_END: u64 = (1 << 47) - PAGE;
+
+/// Whether memory can be the program's at all, as far as its address tells.
+///
+/// # Errors
+/// `EFAULT`.
+pub(crate) fn check_range(addr: u64, len: u64) -> Result<()> {
+    match addr.checked_add(len) {
+        Some(end) if end <= USER_END => Ok(()),
+        _ => Err(Errno::EFAULT),
+    }
+}
+
+/// Copies the path of a file, NUL included.
+///
+/// # Errors
+/// `ENOENT` for an empty one, and those of [`read_path`].
+pub(crate) fn read_name<H: Host>(host: &H, addr: u64) -> Result<Vec<u8>> {
+    let path = read_path(host, addr)?;
+    if path.len() > 1 { Ok(path) } else { Err(Errno::ENOENT) }
+}
+
+/// Copies a string, NUL included.
 ///
 /// # Errors
 /// `EFAULT`, and `ENAMETOOLONG` without a NUL in the first 4096 bytes.

@@ -1,7 +1,7 @@
 //! STATX, RENAMEAT, UNLINKAT, MKDIRAT, SYMLINKAT, LINKAT.
 
 use crate::issue::Cx;
-use crate::ops::copies::{Copies, read_path};
+use crate::ops::copies::{Copies, read_name, read_path};
 use crate::request::{Extra, Outcome, Req, result_of};
 use crate::submit::{PATIENCE_META, Prep};
 use ringfence_abi::*;
@@ -23,9 +23,13 @@ fn copy_paths<H: Host>(
         return Err(Errno::EBADF);
     }
     let mut copies = Copies::default();
-    copies.paths[0] = read_path(&cx.ring.host, first)?;
+    // With that flag the file may be the directory descriptor's own.
+    let may_be_empty = [Op::Statx, Op::Linkat].iter().any(|op| *op as u8 == req.sqe.opcode)
+        && req.sqe.op_flags & libc::AT_EMPTY_PATH as u32 != 0;
+    let read = if may_be_empty { read_path } else { read_name };
+    copies.paths[0] = read(&cx.ring.host, first)?;
     if let Some(second) = second {
-        copies.paths[1] = read_path(&cx.ring.host, second)?;
+        copies.paths[1] = read_name(&cx.ring.host, second)?;
     }
     req.extra = Extra::Copies(Box::new(copies));
     Ok(())
@@ -48,15 +52,12 @@ pub(crate) fn prep_statx<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Res
         return Err(Errno::EINVAL);
     }
     let path = req.sqe.addr;
-    if path == 0 && !req.has(IOSQE_FIXED_FILE) {
-        // A null path with AT_EMPTY_PATH stands for the descriptor itself.
-        let empty = req.sqe.op_flags & libc::AT_EMPTY_PATH as u32 != 0;
-        req.extra = Extra::None;
-        return if empty { Ok(()) } else { Err(Errno::EFAULT) };
-    }
     // What is tried before the submission returns needs no copy, but a bad address is refused here.
     if cx.at_once && !req.has(IOSQE_FIXED_FILE) {
-        return cx.ring.host.copy_in(path, &mut [0]);
+        let mut first = [0];
+        cx.ring.host.copy_in(path, &mut first)?;
+        let empty = first == [0] && req.sqe.op_flags & libc::AT_EMPTY_PATH as u32 == 0;
+        return if empty { Err(Errno::ENOENT) } else { Ok(()) };
     }
     copy_paths(req, cx, path, None)
 }
@@ -90,8 +91,17 @@ fn statx_path<H: Host>(req: &Req<H>) -> u64 {
     if matches!(req.extra, Extra::Copies(_)) { path(req, 0) } else { req.sqe.addr }
 }
 
+/// Flags of a statx, which the system call does not check where the path is empty.
+const STATX_KNOWN: i32 = libc::AT_SYMLINK_NOFOLLOW
+    | libc::AT_NO_AUTOMOUNT
+    | libc::AT_EMPTY_PATH
+    | libc::AT_STATX_SYNC_TYPE;
+
 pub(crate) fn statx<H: Host>(req: &mut Req<H>, host: &H) -> i32 {
     let sqe = &req.sqe;
+    if sqe.op_flags & !(STATX_KNOWN as u32) != 0 {
+        return Errno::EINVAL.as_result();
+    }
     let args =
         [dir(sqe.fd), statx_path(req), u64::from(sqe.op_flags), u64::from(sqe.len), sqe.off, 0];
     result_of(host.syscall(libc::SYS_statx, args))

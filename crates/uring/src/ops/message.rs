@@ -102,6 +102,7 @@ pub(crate) fn is_short<H: Host>(req: &Request<H>, res: i32) -> bool {
 }
 
 pub(crate) fn prep_send<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
+    crate::ops::send::check_len(&req.sqe)?;
     check_ioprio(req.sqe.ioprio, IORING_RECVSEND_POLL_FIRST | IORING_SEND_VECTORIZED)?;
     copy(req, cx)
 }
@@ -151,6 +152,7 @@ pub(crate) fn send<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
 }
 
 pub(crate) fn prep_recv<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
+    crate::ops::send::check_len(&req.sqe)?;
     let sqe = &req.sqe;
     if sqe.off != 0 || sqe.file_index != 0 {
         return Err(Errno::EINVAL);

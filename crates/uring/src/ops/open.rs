@@ -5,7 +5,7 @@
 //! goes to a worker.
 
 use crate::issue::Cx;
-use crate::ops::copies::{Copies, read_path};
+use crate::ops::copies::{Copies, read_name};
 use crate::request::{Extra, Outcome, OwnedFile, Req, result_of};
 use crate::submit::Prep;
 use ringfence_abi::*;
@@ -29,7 +29,26 @@ pub(crate) fn prep_openat2<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> R
         return Err(Errno::EINVAL);
     }
     let how: OpenHow = plain::read(&cx.ring.host, req.sqe.off)?;
+    check_rest(&cx.ring.host, req.sqe.off, u64::from(req.sqe.len))?;
     prep(req, cx, how)
+}
+
+/// A structure of a newer version: what is not known yet must be zero.
+///
+/// # Errors
+/// `EFAULT`, and `E2BIG` for what is not zero.
+fn check_rest<H: Host>(host: &H, addr: u64, len: u64) -> Result<()> {
+    let mut at = size_of::<OpenHow>() as u64;
+    while at < len {
+        let mut part = [0u8; 512];
+        let part = &mut part[..(len - at).min(512) as usize];
+        host.copy_in(addr.wrapping_add(at), part)?;
+        if part.iter().any(|byte| *byte != 0) {
+            return Err(Errno::from_raw(libc::E2BIG));
+        }
+        at += part.len() as u64;
+    }
+    Ok(())
 }
 
 fn prep<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>, how: OpenHow) -> Result<()> {
@@ -39,11 +58,11 @@ fn prep<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>, how: OpenHow) -> Result
     if req.has(IOSQE_FIXED_FILE) {
         return Err(Errno::EBADF);
     }
+    let path = read_name(&cx.ring.host, req.sqe.addr)?;
     // Descriptors in slots have no close-on-exec.
     if req.sqe.file_index != 0 && how.flags & O_CLOEXEC != 0 {
         return Err(Errno::EINVAL);
     }
-    let path = read_path(&cx.ring.host, req.sqe.addr)?;
     req.extra =
         Extra::Copies(Box::new(Copies { paths: [path, Vec::new()], how, ..Copies::default() }));
     Ok(())

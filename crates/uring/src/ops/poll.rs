@@ -148,7 +148,9 @@ pub(crate) fn prep_remove<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Res
 pub(crate) fn remove<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     let is_poll = |entry: &crate::parked::Parked<H>| entry.opcode == Op::PollAdd as u8;
     let Some(key) = cx.sub.parked.find(req.sqe.addr, is_poll) else {
-        return Outcome::Done(Errno::ENOENT.as_result());
+        let struck = cx.sub.struck.contains(&(req.sqe.addr, Op::PollAdd as u8));
+        let errno = if struck { Errno::EALREADY } else { Errno::ENOENT };
+        return Outcome::Done(errno.as_result());
     };
     if req.sqe.len & UPDATE == 0 {
         return Outcome::Done(match crate::cancel::cancel_parked(cx.sub, key) {

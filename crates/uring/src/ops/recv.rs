@@ -24,6 +24,7 @@ pub(crate) fn is_short<H: Host>(req: &Request<H>, res: i32) -> bool {
 }
 
 pub(crate) fn prep<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()> {
+    crate::ops::send::check_len(&req.sqe)?;
     let sqe = &req.sqe;
     // The file index is the limit of a multishot as a whole.
     if sqe.off != 0 || sqe.file_index != 0 && !is_multishot(req) {

@@ -6,6 +6,7 @@
 
 use crate::issue::Cx;
 use crate::kind::{Kind, Kinds, Name};
+use crate::ops::copies::check_range;
 use crate::parked::{Key, Waits};
 use crate::request::{Extra, FileRef, Outcome, Req, Request, result_of};
 use crate::residence;
@@ -22,6 +23,10 @@ pub(crate) const TRANSFER_MAX: u64 = 0x7fff_f000;
 const RWF_NOWAIT: u32 = libc::RWF_NOWAIT as u32;
 const RWF_HIPRI: u32 = libc::RWF_HIPRI as u32;
 const RWF_KNOWN: u32 = 0x1ff;
+/// `RWF_DSYNC` and `RWF_SYNC`, which a system call refuses on files that know only plain calls.
+const SYNCING: u32 = 6;
+/// `RWF_ATOMIC` and `RWF_DONTCACHE`.
+const REGULAR_ONLY: u32 = 0xc0;
 
 /// `attr_type_mask`: protection information at `attr_ptr`.
 const ATTR_PI: u64 = 1;
@@ -71,6 +76,15 @@ pub(crate) fn prep<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()
     }
 }
 
+/// One piece of memory of the program's.
+pub(crate) fn prep_single<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
+    prep(req, cx)?;
+    if req.has(IOSQE_BUFFER_SELECT) {
+        return Ok(());
+    }
+    check_range(req.sqe.addr, u64::from(req.sqe.len).min(TRANSFER_MAX))
+}
+
 /// An I/O priority: a class in the upper bits, a level in the lower.
 ///
 /// # Errors
@@ -95,7 +109,13 @@ pub(crate) fn prep_vectored<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> 
         req.extra = Extra::Number(iovec.len);
         return Ok(());
     }
-    req.extra = Extra::Iovecs(read_iovecs(&cx.ring.host, req.sqe.addr, u64::from(count))?);
+    let iovecs = read_iovecs(&cx.ring.host, req.sqe.addr, u64::from(count))?;
+    // Those of a registered buffer are checked against it.
+    if !is_fixed(req) {
+        let check = |iovec: &Iovec| check_range(iovec.base, iovec.len.min(TRANSFER_MAX));
+        iovecs.iter().try_for_each(check)?;
+    }
+    req.extra = Extra::Iovecs(iovecs);
     Ok(())
 }
 
@@ -116,6 +136,17 @@ pub(crate) fn read_iovecs<H: Host>(host: &H, addr: u64, count: u64) -> Result<Ve
         iovecs.push(iovec);
     }
     Ok(iovecs)
+}
+
+/// Most entries of a vector for which there is memory: 4 MiB.
+const VECTOR_MAX: u32 = (4 << 20) / size_of::<Iovec>() as u32;
+
+pub(crate) fn prep_vectored_fixed<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
+    if req.sqe.len > VECTOR_MAX {
+        prep(req, cx)?;
+        return Err(Errno::ENOMEM);
+    }
+    prep_vectored(req, cx)
 }
 
 pub(crate) fn prep_fixed<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
@@ -247,11 +278,35 @@ pub(crate) fn write<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     rw(req, cx, Way::Write)
 }
 
+/// Whether it is a transfer that a file opened in this mode is not for.
+pub(crate) fn is_against(op: Op, mode: i32) -> bool {
+    match op {
+        Op::Readv | Op::Read | Op::ReadFixed | Op::ReadvFixed | Op::ReadMultishot => {
+            mode == libc::O_WRONLY
+        }
+        Op::Writev | Op::Write | Op::WriteFixed | Op::WritevFixed => mode == libc::O_RDONLY,
+        _ => false,
+    }
+}
+
 /// Whether it reads into, or writes from, a registered buffer.
 fn is_fixed<H: Host>(req: &Req<H>) -> bool {
     const FIXED: [u8; 4] =
         [Op::ReadFixed as u8, Op::WriteFixed as u8, Op::ReadvFixed as u8, Op::WritevFixed as u8];
     FIXED.contains(&req.sqe.opcode)
+}
+
+/// Pages of a vector, for each of which there must be memory.
+///
+/// # Errors
+/// `EOVERFLOW` for more than can be counted, `ENOMEM`.
+fn check_pieces(iovecs: &[Iovec]) -> Result<()> {
+    let pieces = |sum: u64, iovec: &Iovec| sum.saturating_add(iovec.len / 4096 + 2);
+    match iovecs.iter().fold(0, pieces) {
+        sum if sum > i32::MAX as u64 => Err(Errno::EOVERFLOW),
+        sum if sum > u64::from(VECTOR_MAX) => Err(Errno::ENOMEM),
+        _ => Ok(()),
+    }
 }
 
 /// Looks the buffer up at the first try, and keeps it whatever becomes of its slot.
@@ -262,6 +317,7 @@ fn check_fixed<H: Host>(req: &mut Req<H>, cx: &Cx<'_, H>) -> Result<()> {
     let buffer = cx.sub.registered.buffers.get(req.sqe.buf_index)?;
     match &req.extra {
         Extra::Iovecs(iovecs) => {
+            check_pieces(iovecs)?;
             iovecs.iter().try_for_each(|iovec| buffer.check(iovec.base, iovec.len))?;
         }
         _ => buffer.check(req.sqe.addr, u64::from(req.sqe.len))?,
@@ -288,6 +344,16 @@ fn rw<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way) -> Outcome {
     };
     if cx.ring.has(IORING_SETUP_IOPOLL) && !kind.direct {
         return Outcome::Done(Errno::EOPNOTSUPP.as_result());
+    }
+    if !kind.regular && position {
+        if (req.sqe.off as i64) < 0 {
+            let unknown = req.sqe.op_flags & REGULAR_ONLY != 0;
+            let errno = if unknown { Errno::EOPNOTSUPP } else { Errno::EINVAL };
+            return Outcome::Done(errno.as_result());
+        }
+        if kind.socket && req.sqe.off != 0 {
+            return Outcome::Done(Errno::ESPIPE.as_result());
+        }
     }
     if kind.regular && req.buffer.is_some() {
         // A file that never waits uses its buffer up at once, as far as it was asked to.
@@ -397,7 +463,7 @@ fn without_nowait<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way, kind:
             req,
             &cx.ring.host,
             way,
-            req.sqe.op_flags,
+            req.sqe.op_flags & !SYNCING,
             kind.stream,
         ))),
         Err(errno) => Outcome::Done(errno.as_result()),

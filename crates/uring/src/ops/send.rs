@@ -2,6 +2,7 @@
 
 use crate::issue::Cx;
 use crate::kbuf;
+use crate::ops::copies::check_range;
 use crate::ops::message::Address;
 use crate::ops::net::{
     DONTWAIT, NOSIGNAL, OUT, WAITALL, blocked, check_ioprio, goes_on, poll_first,
@@ -29,7 +30,16 @@ pub(crate) fn total(spans: &[Iovec]) -> u64 {
     spans.iter().fold(0, |sum: u64, span| sum.saturating_add(span.len))
 }
 
+/// Lengths are signed.
+///
+/// # Errors
+/// `EINVAL` for a negative one.
+pub(crate) fn check_len(sqe: &Sqe) -> Result<()> {
+    if (sqe.len as i32) < 0 { Err(Errno::EINVAL) } else { Ok(()) }
+}
+
 pub(crate) fn prep<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()> {
+    check_len(&req.sqe)?;
     check_ioprio(req.sqe.ioprio, KNOWN)?;
     if is_bundle(req) {
         req.sqe.op_flags |= WAITALL;
@@ -53,8 +63,14 @@ pub(crate) fn copy<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()
             // A vector of nothing sends nothing, not the bytes at its address.
             req.spans.push(Iovec::default());
         }
+        return Ok(());
     }
-    Ok(())
+    // A registered buffer has its own check; so does one that is selected.
+    let fixed = req.sqe.ioprio & IORING_RECVSEND_FIXED_BUF != 0;
+    if fixed || req.has(IOSQE_BUFFER_SELECT) {
+        return Ok(());
+    }
+    check_range(req.sqe.addr, u64::from(req.sqe.len))
 }
 
 pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
@@ -85,6 +101,9 @@ fn select<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Result<kbuf::Shape> 
         return Ok(kbuf::Shape::default());
     }
     let len = req.sqe.len;
+    if !cx.sub.registered.groups.is_there(req.sqe.buf_index) {
+        return Err(Errno::ENOENT);
+    }
     let shape = if is_bundle(req) {
         kbuf::select_bundle(cx.sub, &cx.ring.host, req, len)?
     } else {

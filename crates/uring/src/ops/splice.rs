@@ -72,8 +72,21 @@ fn transfer<H: Host>(
             req.file = if wait_input { input } else { output };
             Outcome::WaitUntried(if wait_input { IN } else { OUT })
         }
+        // The kernel's operation looks at how the files are open before it looks at offsets.
+        Err(Errno::ESPIPE) if !(is_open_for(cx, from, READS) && is_open_for(cx, to, WRITES)) => {
+            Outcome::Done(Errno::EBADF.as_result())
+        }
         result => Outcome::of(result),
     }
+}
+
+const READS: [i32; 2] = [libc::O_RDONLY, libc::O_RDWR];
+const WRITES: [i32; 2] = [libc::O_WRONLY, libc::O_RDWR];
+
+/// Whether a descriptor is open in one of these modes.
+fn is_open_for<H: Host>(cx: &Cx<'_, H>, fd: i32, modes: [i32; 2]) -> bool {
+    let flags = cx.call(libc::SYS_fcntl, [fd as u64, libc::F_GETFL as u64, 0, 0, 0, 0]);
+    flags.is_ok_and(|flags| modes.contains(&(flags as i32 & libc::O_ACCMODE)))
 }
 
 /// The output's file, looked up again since a wait may have put the input in its place.

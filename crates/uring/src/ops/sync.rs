@@ -14,7 +14,7 @@ pub(crate) fn issue<H: Host>(_: &mut Req<H>, _: &mut Cx<'_, H>) -> Outcome {
 pub(crate) fn prep_fsync<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()> {
     let sqe = &req.sqe;
     let unused = sqe.addr != 0 || sqe.buf_index != 0 || sqe.file_index != 0;
-    if unused || sqe.op_flags & !IORING_FSYNC_DATASYNC != 0 {
+    if unused || sqe.op_flags & !IORING_FSYNC_DATASYNC != 0 || (sqe.off as i64) < 0 {
         return Err(Errno::EINVAL);
     }
     Ok(())

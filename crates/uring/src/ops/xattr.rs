@@ -65,7 +65,7 @@ fn with_path<H: Host>(
         return Err(Errno::EBADF);
     }
     let mut copies = copies(req, cx)?;
-    copies.paths[1] = read_path(&cx.ring.host, req.sqe.addr3)?;
+    copies.paths[1] = crate::ops::copies::read_name(&cx.ring.host, req.sqe.addr3)?;
     req.extra = Extra::Copies(Box::new(copies));
     Ok(())
 }

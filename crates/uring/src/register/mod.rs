@@ -130,6 +130,23 @@ const HOLDING: &[RegisterOp] = &[
     RegisterOp::EventfdAsync,
 ];
 
+/// What is refused at once without an argument, rather than when the argument is read.
+const NEEDS_ARGUMENT: &[RegisterOp] = &[
+    RegisterOp::Probe,
+    RegisterOp::IowqAff,
+    RegisterOp::IowqMaxWorkers,
+    RegisterOp::PbufRing,
+    RegisterOp::UnregisterPbufRing,
+    RegisterOp::SyncCancel,
+    RegisterOp::FileAllocRange,
+    RegisterOp::PbufStatus,
+    RegisterOp::Napi,
+    RegisterOp::Clock,
+    RegisterOp::CloneBuffers,
+    RegisterOp::ResizeRings,
+    RegisterOp::MemRegion,
+];
+
 /// One register operation, under the submission lock.
 type RegisterFn<H> = fn(&Arc<Ring<H>>, &mut Submit<H>, u64, u32) -> Result<u32>;
 
@@ -201,6 +218,10 @@ impl<H: Host> Ring<H> {
         let owner = self.owner.load(Ordering::Acquire);
         if self.has(IORING_SETUP_SINGLE_ISSUER) && owner != 0 && owner != self.host.thread_id() {
             return Err(Errno::EEXIST);
+        }
+        if arg == 0 && NEEDS_ARGUMENT.contains(&op) {
+            self.submit.lock().registered.check_register(op)?;
+            return Err(Errno::EINVAL);
         }
         if let Some(operation) = unlocked::<H>(op) {
             self.submit.lock().registered.check_register(op)?;
