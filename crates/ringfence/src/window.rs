@@ -126,6 +126,23 @@ impl Drop for Inside {
     }
 }
 
+/// The thread holds locks for a fork from now on, and handlers of the program are put off.
+pub(crate) fn begin_fork() {
+    thread::current().forking.store(1, Relaxed);
+    compiler_fence(Ordering::SeqCst);
+}
+
+/// It has let go of them, in the parent or in the child; what was put off comes now.
+pub(crate) fn end_fork() {
+    let thread = thread::current();
+    compiler_fence(Ordering::SeqCst);
+    thread.forking.store(0, Relaxed);
+    compiler_fence(Ordering::SeqCst);
+    if thread.deferred.load(Relaxed) != 0 && thread.inside.load(Relaxed) == 0 {
+        signal::let_in(thread);
+    }
+}
+
 /// Whether the thread runs the engine.
 pub(crate) fn is_inside() -> bool {
     thread::current().inside.load(Relaxed) != 0

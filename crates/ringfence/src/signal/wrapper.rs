@@ -84,7 +84,8 @@ pub(super) unsafe extern "C-unwind" fn on_signal(
     }
     let inside = thread.inside.load(Relaxed);
     let in_window = thread.window.load(Relaxed);
-    if inside != 0 && in_window == 0 && !fault {
+    let held = inside != 0 && in_window == 0 || thread.forking.load(Relaxed) != 0;
+    if held && !fault {
         put_off(thread, signal, sent, frame);
         return;
     }
@@ -143,9 +144,13 @@ fn put_off(thread: &Thread, signal: i32, info: &SigInfo, frame: &mut libc::ucont
     *mask_of(frame) |= PUT_OFF;
 }
 
-/// Lets signals in that were put off: their handlers run in here.
+/// Lets signals in that were put off: their handlers run in here. Not while the thread forks, at whose
+/// end they are let in.
 #[cold]
 pub(crate) fn let_in(thread: &Thread) {
+    if thread.forking.load(Relaxed) != 0 {
+        return;
+    }
     thread.deferred.store(0, Relaxed);
     let mask = thread.saved_mask.load(Relaxed);
     compiler_fence(SeqCst);
