@@ -199,6 +199,14 @@ fn handlers_that_interrupt_a_fork() {
 }
 
 #[test]
+fn children_of_a_process_that_is_busy() {
+    let program = compile("left", &["-pthread"]);
+    for what in ["exits", "inherits", "goes on"] {
+        Run::default().arg(what).succeeds(&program);
+    }
+}
+
+#[test]
 fn a_ring_let_go_of_is_released_in_parent_and_child() {
     let (status, stdout, stderr) =
         Run::default().env("RINGFENCE_STATS", "1").run(&compile("released", &[]));

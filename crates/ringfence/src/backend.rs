@@ -28,8 +28,29 @@ struct Last {
     ring: Arc<Ring<Os>>,
 }
 
+/// Where it is kept. The thread's end drops it, and with it perhaps the last of the ring: a handler that
+/// came meanwhile would find the locks of the engine and of the allocator taken by its own thread.
+struct LastOf(Cell<Option<Last>>);
+
+impl Drop for LastOf {
+    fn drop(&mut self) {
+        let _inside = window::Inside::enter();
+        drop(self.0.take());
+    }
+}
+
+impl LastOf {
+    fn take(&self) -> Option<Last> {
+        self.0.take()
+    }
+
+    fn set(&self, last: Option<Last>) {
+        self.0.set(last);
+    }
+}
+
 thread_local! {
-    static LAST: Cell<Option<Last>> = const { Cell::new(None) };
+    static LAST: LastOf = const { LastOf(Cell::new(None)) };
 }
 
 /// A ring has been made.
@@ -108,7 +129,7 @@ fn enter(
     let by_fd = flags & ringfence_abi::IORING_ENTER_REGISTERED_RING == 0;
     let epoch = engine.epoch();
     // Taken out while it is in use: a signal handler that comes here meanwhile finds none.
-    let last = LAST.try_with(Cell::take).ok().flatten();
+    let last = LAST.try_with(LastOf::take).ok().flatten();
     let last = last.filter(|last| last.fd == fd && last.epoch == epoch).or_else(|| {
         let ring = engine.ring(fd)?;
         thread::current().rings.store(1, Relaxed);
@@ -218,7 +239,7 @@ pub(crate) fn uses_ring() -> bool {
 /// ring that the thread used last.
 pub(crate) fn after_write() {
     let Some(engine) = engine() else { return };
-    let last = LAST.try_with(Cell::take).ok().flatten();
+    let last = LAST.try_with(LastOf::take).ok().flatten();
     if let Some(last) = last.filter(|last| last.epoch == engine.epoch()) {
         last.ring.after_call();
         let _ = LAST.try_with(|cell| cell.set(Some(last)));
@@ -263,6 +284,16 @@ pub(crate) fn before_fork() {
     {
         let _inside = window::Inside::enter();
         engine.before_fork();
+    }
+}
+
+/// To be called after it in the parent.
+pub(crate) fn after_fork_here() {
+    if any_ring()
+        && let Some(engine) = engine()
+    {
+        let _inside = window::Inside::enter();
+        engine.after_fork_here();
     }
 }
 

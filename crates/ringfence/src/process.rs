@@ -53,13 +53,14 @@ fn in_child(mark: &AtomicU32) {
 /// here. A signal that came meanwhile, most likely while the process is copied, is put off.
 unsafe extern "C" fn before_fork() {
     window::begin_fork();
-    backend::before_fork();
     init::hold();
     hooks::hold_watches();
+    backend::before_fork();
 }
 
 /// Runs after it in the parent.
 unsafe extern "C" fn in_parent() {
+    backend::after_fork_here();
     hooks::release_watches();
     init::release();
     window::end_fork();

@@ -21,6 +21,10 @@ use std::collections::HashMap;
 pub(crate) struct Shared<H: Host> {
     /// Of a forked child: rings of its parent's that it has not used.
     pub(crate) inherited: Mutex<H, Inherited<H>>,
+    /// While the process is being forked: what the child is to inherit.
+    pub(crate) at_fork: Mutex<H, Option<Inherited<H>>>,
+    /// This is a forked child, and the engine its parent's.
+    pub(crate) left: AtomicBool<H>,
     pub(crate) rings: Mutex<H, Rings<H>>,
     /// How many rings there are; a look without the lock.
     count: AtomicUsize<H>,
@@ -160,6 +164,8 @@ impl<H: Host> Engine<H> {
         let rings = Rings { by_fd: HashMap::new(), all: Vec::new(), registered: HashMap::new() };
         let shared = Arc::new(Shared {
             inherited: mutex(&host, &locks::INHERITED, HashMap::new()),
+            at_fork: mutex(&host, &locks::INHERITED, None),
+            left: AtomicBool::new(false),
             rings: mutex(&host, &locks::RINGS, rings),
             count: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
@@ -426,6 +432,7 @@ impl<H: Host> Engine<H> {
     #[must_use]
     pub fn after_fork(&self) -> Engine<H> {
         self.host.forked();
+        self.shared.left.store(true, Ordering::Release);
         let child = Engine::new(self.host.clone());
         *child.shared.inherited.lock() = self.shared.to_inherit();
         // What threads remember of the parent's rings is void.

@@ -38,9 +38,15 @@ pub(crate) fn is_shared(shm: &impl Words, ring: &Layout) -> bool {
 }
 
 impl<H: Host> Shared<H> {
-    /// The rings that a child is to inherit; none if another thread is changing the table just now.
+    /// The rings that a child is to inherit. Where nobody told of the fork beforehand there are none if
+    /// another thread was changing the table just then: its lock is never let go of in the child.
     pub(crate) fn to_inherit(&self) -> Inherited<H> {
-        self.rings.try_lock().map(|rings| rings.by_fd.clone()).unwrap_or_default()
+        let prepared = self.at_fork.try_lock().and_then(|mut rings| rings.take());
+        prepared.unwrap_or_else(|| {
+            let unused = self.inherited.try_lock().map(|rings| rings.clone()).unwrap_or_default();
+            let rings = self.rings.try_lock().map(|rings| rings.by_fd.clone()).unwrap_or_default();
+            unused.into_iter().chain(rings).collect()
+        })
     }
 }
 
@@ -50,12 +56,21 @@ impl<H: Host> Engine<H> {
         !self.shared.inherited.lock().is_empty()
     }
 
-    /// Before a fork: each ring gets the waker by which a child can tell a sleeper that it has adopted
-    /// the ring.
+    /// Before a fork: the child's rings are noted while nobody changes the table, and each gets the
+    /// waker by which a child can tell a sleeper that it has adopted the ring. One fork at a time.
     pub fn before_fork(&self) {
-        for ring in self.shared.to_inherit().values() {
+        let own = self.shared.rings.lock().by_fd.clone();
+        for ring in own.values() {
             let _ = ring.epoll();
         }
+        let unused = self.shared.inherited.lock().clone();
+        *self.shared.at_fork.lock() = Some(unused.into_iter().chain(own).collect());
+    }
+
+    /// After it in the parent.
+    pub fn after_fork_here(&self) {
+        let rings = self.shared.at_fork.lock().take();
+        drop(rings);
     }
 
     /// The ring a call means, adopted if it is a parent's.
@@ -93,6 +108,16 @@ impl<H: Host> Engine<H> {
             calls::eventfd_signal(&self.host, waker);
         }
         Some(self.shared.enlist(Arc::new(ring)))
+    }
+}
+
+impl<H: Host> Ring<H> {
+    /// Whether a handler that interrupted a wait on this ring forked, and this is the child, on its way
+    /// out of its parent's call. Nothing of the ring may be touched: its locks are the parent's, and
+    /// nobody lets go of them here. To the child the wait was interrupted, as it is to the kernel's.
+    #[cold]
+    pub(crate) fn is_left(&self, errno: Errno) -> bool {
+        errno == Errno::EINTR && self.shared.left.load(Ordering::Acquire)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is to be done when a thread ends.
 
+use super::{ENGINE_THREAD_MASK, swap_mask};
 use std::cell::RefCell;
 
 /// The bodies of one thread. Dropped by the C library when the thread ends, which runs them.
@@ -7,12 +8,24 @@ struct Bodies(RefCell<Vec<Box<dyn FnOnce() + Send>>>);
 
 impl Drop for Bodies {
     fn drop(&mut self) {
-        self.0.take().into_iter().for_each(|body| body());
+        let bodies = self.0.take();
+        if !bodies.is_empty() {
+            // They take the engine's locks, for which a handler that came meanwhile would wait for good.
+            let mask = swap_mask(ENGINE_THREAD_MASK);
+            bodies.into_iter().for_each(|body| body());
+            swap_mask(mask);
+        }
     }
 }
 
 thread_local! {
     static BODIES: Bodies = const { Bodies(RefCell::new(Vec::new())) };
+}
+
+/// In a forked child: what the thread had to do is the parent's, whose locks nobody lets go of here. Where
+/// the thread that forked ends, or the child exits, it would wait for them.
+pub(super) fn forked() {
+    let _ = BODIES.try_with(|bodies| std::mem::forget(bodies.0.take()));
 }
 
 /// Keeps `body` for the end of this thread. A thread that is ending already drops it.
