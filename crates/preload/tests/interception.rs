@@ -201,7 +201,7 @@ fn handlers_that_interrupt_a_fork() {
 #[test]
 fn children_of_a_process_that_is_busy() {
     let program = compile("left", &["-pthread"]);
-    for what in ["exits", "inherits", "goes on"] {
+    for what in ["exits", "inherits", "goes on", "orphans"] {
         Run::default().arg(what).succeeds(&program);
     }
 }

@@ -155,6 +155,8 @@ pub struct Ring<H: Host> {
     pub(crate) waker: AtomicI32<H>,
     /// The eventfd in it that wakes the SQPOLL thread, -1 without one.
     pub(crate) sq_waker: AtomicI32<H>,
+    /// A pidfd of the process whose thread that is, if it is another; else -1.
+    pub(crate) sq_process: AtomicI32<H>,
     /// Threads inside a blocking wait.
     pub(crate) waiting: AtomicUsize<H>,
     /// Threads that look at the epoll set, whose descriptor must stay while they do.
@@ -218,7 +220,7 @@ impl<H: Host> Ring<H> {
     /// requests are pending, or it holds what others can see it let go of.
     pub(crate) fn needs_attendant(&self) -> bool {
         let busy = self.pending.load(Ordering::Acquire) > 0 || self.holds.load(Ordering::Acquire);
-        busy && !self.dead.load(Ordering::Acquire)
+        (busy || self.must_be_looked_at()) && !self.dead.load(Ordering::Acquire)
     }
 
     /// Whether only the owner may post, inside its own call.

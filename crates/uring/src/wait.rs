@@ -96,7 +96,7 @@ impl<H: Host> Ring<H> {
         let mut submitted = 0;
         if self.has(IORING_SETUP_SQPOLL) {
             submitted = to_submit;
-            self.sqpoll_enter(flags);
+            self.sqpoll_enter(flags)?;
         } else if to_submit > 0 {
             self.check_owner()?;
             let starved = self.submit(to_submit, &mut submitted);

@@ -1,5 +1,5 @@
 /* Children of a process whose threads are in the middle of things: one that exits with a ring registered
-   for its thread; one that goes on where a handler forked, inside a wait; one that forks itself. */
+   for its thread; one that goes on where a handler forked, inside a wait; one that forks itself; one that outlives it. */
 #include "check.h"
 #include <pthread.h>
 #include <sys/time.h>
@@ -79,6 +79,45 @@ static void inherits(void)
     }
 }
 
+/* A ring whose polling thread was the parent's, which ends: no call waits for that thread. */
+static void orphans(void)
+{
+    struct io_uring_params p;
+    int told[2];
+    CHECK(!pipe(told));
+    for (int i = 0; i < 5; i++) {
+        memset(&p, 0, sizeof p);
+        p.flags = IORING_SETUP_SQPOLL;
+        pid_t parent = fork();
+        if (!parent) {
+            int fd = call6(SETUP, 2, (long)&p, 0, 0, 0, 0);
+            CHECK(fd >= 0);
+            char *sq = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
+            CHECK(sq != MAP_FAILED);
+            pid_t here = getpid();
+            if (fork())
+                _exit(0);
+            while (getppid() == here)
+                usleep(1000);
+            usleep(10000);
+            *(unsigned *)(sq + p.sq_off.tail) += p.sq_entries;
+            int wake = call6(ENTER, fd, 2, 0, IORING_ENTER_SQ_WAKEUP, 0, 8);
+            int room = call6(ENTER, fd, 2, 0, IORING_ENTER_SQ_WAIT, 0, 8);
+            int wait = call6(ENTER, fd, 0, 1, IORING_ENTER_GETEVENTS, 0, 8);
+            int answers[3] = {wake, room, wait};
+            CHECK(write(told[1], answers, sizeof answers) == sizeof answers);
+            _exit(0);
+        }
+        CHECK(ends(parent) == 0);
+        int answers[3];
+        alarm(20);
+        CHECK(read(told[0], answers, sizeof answers) == sizeof answers);
+        alarm(0);
+        for (int j = 0; j < 3; j++)
+            CHECK(answers[j] == -EOWNERDEAD);
+    }
+}
+
 static void handler(int signal)
 {
     (void)signal;
@@ -106,13 +145,21 @@ int main(int argc, char **argv)
     CHECK(argc == 2);
     ring_open(&ring, 64, 0);
     int waits = !strcmp(argv[1], "goes on");
+    /* The signal is for this thread. */
+    sigset_t alarms;
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    CHECK(!pthread_sigmask(SIG_BLOCK, &alarms, 0));
     pthread_t threads[2];
     for (int i = 0; i < 2; i++)
         CHECK(!pthread_create(&threads[i], 0, i == 0 && waits ? complete : open_and_close, 0));
+    CHECK(!pthread_sigmask(SIG_UNBLOCK, &alarms, 0));
     if (waits)
         goes_on();
     else if (!strcmp(argv[1], "exits"))
         exits();
+    else if (!strcmp(argv[1], "orphans"))
+        orphans();
     else
         inherits();
     puts("ok");
