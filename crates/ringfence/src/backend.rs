@@ -2,11 +2,11 @@
 #![expect(unsafe_code, reason = "the engine is replaced in a forked child, and never freed")]
 
 use crate::config::{self, Backend};
+use crate::window::Kept;
 use crate::{raw, thread, window};
 use ringfence_abi::{Errno, Result};
 use ringfence_host::{Os, fault, kernel_aio, signal};
 use ringfence_uring::{Engine, Limits, Ring, Stats};
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64};
@@ -28,29 +28,8 @@ struct Last {
     ring: Arc<Ring<Os>>,
 }
 
-/// Where it is kept. The thread's end drops it, and with it perhaps the last of the ring: a handler that
-/// came meanwhile would find the locks of the engine and of the allocator taken by its own thread.
-struct LastOf(Cell<Option<Last>>);
-
-impl Drop for LastOf {
-    fn drop(&mut self) {
-        let _inside = window::Inside::enter();
-        drop(self.0.take());
-    }
-}
-
-impl LastOf {
-    fn take(&self) -> Option<Last> {
-        self.0.take()
-    }
-
-    fn set(&self, last: Option<Last>) {
-        self.0.set(last);
-    }
-}
-
 thread_local! {
-    static LAST: LastOf = const { LastOf(Cell::new(None)) };
+    static LAST: Kept<Last> = const { Kept::new() };
 }
 
 /// A ring has been made.
@@ -129,7 +108,7 @@ fn enter(
     let by_fd = flags & ringfence_abi::IORING_ENTER_REGISTERED_RING == 0;
     let epoch = engine.epoch();
     // Taken out while it is in use: a signal handler that comes here meanwhile finds none.
-    let last = LAST.try_with(LastOf::take).ok().flatten();
+    let last = LAST.try_with(Kept::take).ok().flatten();
     let last = last.filter(|last| last.fd == fd && last.epoch == epoch).or_else(|| {
         let ring = engine.ring(fd)?;
         thread::current().rings.store(1, Relaxed);
@@ -239,7 +218,7 @@ pub(crate) fn uses_ring() -> bool {
 /// ring that the thread used last.
 pub(crate) fn after_write() {
     let Some(engine) = engine() else { return };
-    let last = LAST.try_with(LastOf::take).ok().flatten();
+    let last = LAST.try_with(Kept::take).ok().flatten();
     if let Some(last) = last.filter(|last| last.epoch == engine.epoch()) {
         last.ring.after_call();
         let _ = LAST.try_with(|cell| cell.set(Some(last)));

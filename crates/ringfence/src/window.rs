@@ -9,6 +9,7 @@
 
 use crate::signal;
 use crate::thread;
+use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{Ordering, compiler_fence};
 
@@ -123,6 +124,32 @@ impl Drop for Inside {
         if thread.deferred.load(Relaxed) != 0 {
             signal::let_in(thread);
         }
+    }
+}
+
+/// What a thread keeps of the engine's between calls. The thread's end drops it, and with it perhaps the last
+/// of a ring: a handler that came meanwhile would find locks of the engine and of the allocator taken by
+/// its own thread.
+pub(crate) struct Kept<T>(Cell<Option<T>>);
+
+impl<T> Kept<T> {
+    pub(crate) const fn new() -> Kept<T> {
+        Kept(Cell::new(None))
+    }
+
+    pub(crate) fn take(&self) -> Option<T> {
+        self.0.take()
+    }
+
+    pub(crate) fn set(&self, kept: Option<T>) {
+        self.0.set(kept);
+    }
+}
+
+impl<T> Drop for Kept<T> {
+    fn drop(&mut self) {
+        let _inside = Inside::enter();
+        drop(self.0.take());
     }
 }
 

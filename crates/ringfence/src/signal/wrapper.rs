@@ -127,9 +127,18 @@ fn mask_of(frame: &mut libc::ucontext_t) -> &mut u64 {
     unsafe { &mut *(&raw mut frame.uc_sigmask).cast::<u64>() }
 }
 
-fn set_mask(mask: u64) {
+/// Sets the thread's mask.
+pub(crate) fn set_mask(mask: u64) {
     let at = std::ptr::from_ref(&mask) as u64;
     raw::call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, at, 0, 8, 0, 0]);
+}
+
+/// Blocks what is blocked while signals are put off; the mask before.
+pub(crate) fn hold() -> u64 {
+    let (mut old, put_off) = (0_u64, PUT_OFF);
+    let at = [std::ptr::from_ref(&put_off) as u64, std::ptr::from_mut(&mut old) as u64];
+    raw::call(libc::SYS_rt_sigprocmask, [libc::SIG_BLOCK as u64, at[0], at[1], 8, 0, 0]);
+    std::hint::black_box(old)
 }
 
 /// Queues the signal for the thread again, with signals blocked until it leaves the engine.
