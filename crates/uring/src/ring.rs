@@ -415,10 +415,15 @@ impl<H: Host> Ring<H> {
             if self.dead.load(Ordering::SeqCst) {
                 return Err(Errno::EBADF);
             }
-            let _ = self.host.syscall(libc::SYS_sched_yield, [0; 6]);
+            // Who makes it is one store away from it, but may be of a priority below this thread's.
+            let pause = [0, SET_PAUSE_NS];
+            let _ = self.host.syscall(libc::SYS_nanosleep, [pause.as_ptr() as u64, 0, 0, 0, 0, 0]);
         }
     }
 }
+
+/// How long a thread sleeps that finds another at making the ring's epoll set, nanoseconds.
+const SET_PAUSE_NS: u64 = 20_000;
 
 /// The event data of the waker; no file's, for those have a descriptor in the low half.
 pub(crate) const WAKER_EVENT: u64 = u64::MAX;
