@@ -1,6 +1,5 @@
 //! What is to be done when a thread ends.
 
-use super::{ENGINE_THREAD_MASK, swap_mask};
 use std::cell::RefCell;
 
 /// The bodies of one thread. Dropped by the C library when the thread ends, which runs them.
@@ -8,13 +7,9 @@ struct Bodies(RefCell<Vec<Box<dyn FnOnce() + Send>>>);
 
 impl Drop for Bodies {
     fn drop(&mut self) {
-        let bodies = self.0.take();
-        if !bodies.is_empty() {
-            // They take the engine's locks, for which a handler that came meanwhile would wait for good.
-            let mask = swap_mask(ENGINE_THREAD_MASK);
-            bodies.into_iter().for_each(|body| body());
-            swap_mask(mask);
-        }
+        // They take the engine's locks, for which a handler that came meanwhile would wait for good.
+        let mut bodies = self.0.take();
+        crate::signal::guarded(&mut || bodies.drain(..).for_each(|body| body()));
     }
 }
 
