@@ -165,9 +165,15 @@ impl<H: Host> Ring<H> {
 
     /// One such look: whoever polls the ring is told what another process has posted or taken.
     pub(crate) fn look_for_others(&self) {
-        self.refresh_poll_fd();
-        if self.look().0 > 0 {
-            self.nudge_pollers();
+        let fd = self.poll_fd.load(Ordering::Acquire);
+        let told = calls::poll_now(&self.host, fd, libc::POLLIN as u32).is_ok_and(|now| now != 0);
+        let ready = self.look().0 > 0;
+        // Told once: each time it is, an edge-triggered watch wakes up.
+        if ready != told {
+            self.refresh_poll_fd();
+            if ready {
+                self.nudge_pollers();
+            }
         }
     }
 
