@@ -52,6 +52,10 @@ pub enum Addr {
     Template(u8),
     /// A path.
     Path(u8),
+    /// Where a page of such memory begins: rings of buffers and regions are whole pages.
+    Page(u8),
+    /// A word of the argument of the registration itself, or of the last one: what points on to more.
+    Argument(u8),
     /// So many bytes before memory ends.
     Edge(u8),
     /// Nothing.

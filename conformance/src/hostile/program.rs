@@ -23,13 +23,18 @@ fn odd(u: &mut Unstructured<'_>) -> arbitrary::Result<Number> {
     if u.ratio(1, 16)? { u.arbitrary() } else { Ok(Number::Zero) }
 }
 
+/// One time in eight.
+fn seldom(u: &mut Unstructured<'_>) -> arbitrary::Result<bool> {
+    u.ratio(1, 8)
+}
+
 /// How the ring is made.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// Entries, as a power of two.
     pub order: u8,
     /// Which of [`FLAGS`].
-    pub flags: u16,
+    pub flags: u32,
     /// A flag that may be no flag.
     #[arbitrary(with = odd)]
     pub odd: Number,
@@ -37,8 +42,14 @@ pub struct Setup {
     pub cq_entries: u8,
 }
 
-/// Flags that a setup may have. Not `NO_MMAP`, whose memory the client here cannot map.
-const FLAGS: [u32; 12] = [
+/// Flags that a setup may have. Not `NO_MMAP`, whose memory the client here cannot map, nor
+/// `REGISTERED_FD_ONLY`, which needs it; nor `ATTACH_WQ`, as there is no ring yet to attach to.
+const FLAGS: [u32; 17] = [
+    IORING_SETUP_IOPOLL,
+    IORING_SETUP_HYBRID_IOPOLL,
+    IORING_SETUP_SQ_AFF,
+    IORING_SETUP_CQE_MIXED,
+    IORING_SETUP_SQE_MIXED,
     IORING_SETUP_SQPOLL,
     IORING_SETUP_CQSIZE,
     IORING_SETUP_CLAMP,
@@ -62,7 +73,7 @@ impl Setup {
         let mut flags = self.odd.value() & !IORING_SETUP_NO_MMAP & !IORING_SETUP_ATTACH_WQ;
         for (bit, flag) in FLAGS.into_iter().enumerate() {
             // One in eight: most rings have few flags.
-            if self.flags >> bit & 1 == 1 && (self.flags >> 12) as usize % 4 == bit % 4 {
+            if self.flags >> bit & 1 == 1 && (self.flags >> 30) as usize == bit % 4 {
                 flags |= flag;
             }
         }
@@ -94,6 +105,9 @@ pub enum Word {
 pub struct Register {
     /// Its opcode.
     pub opcode: u8,
+    /// It is of the other ring, seldom: what the program's may clone from, or send to.
+    #[arbitrary(with = seldom)]
+    pub other: bool,
     /// What stands where its argument points, if it points to memory of the program.
     #[arbitrary(with = up_to::<12, Word>)]
     pub words: Vec<Word>,

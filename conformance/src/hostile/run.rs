@@ -116,7 +116,7 @@ pub(super) fn register_one(
     let words: Vec<u64> = register.words.iter().map(|word| world.word(*word)).collect();
     let arg = match register.elsewhere {
         Some(addr) => world.addr(addr),
-        None => world.poke(0x800, &words),
+        None => world.poke(super::world::ARGUMENT, &words),
     };
     let count = match register.count {
         Count::Fits => words.len() as u32,
@@ -127,7 +127,8 @@ pub(super) fn register_one(
     // Waits without end are not asked for: cancelling gets a time.
     let is_cancel = opcode == RegisterOp::SyncCancel as u32;
     let arg = if is_cancel { sync_cancel(world, &words) } else { arg };
-    target.register(ring.fd, opcode, arg, count)
+    let fd = if register.other { world.rings.1 } else { ring.fd };
+    target.register(fd, opcode, arg, count)
 }
 
 /// A synchronous cancellation that waits a millisecond at most.

@@ -11,6 +11,8 @@ use std::os::unix::net::UnixDatagram;
 
 /// Bytes that may be read and written.
 const ARENA: usize = 1 << 16;
+/// Where in it the argument of a registration stands, in words.
+pub(super) const ARGUMENT: usize = 0x800;
 /// Bytes of templates and paths, which may be read.
 const TEMPLATES: usize = 4096;
 /// Bytes of one template.
@@ -108,6 +110,8 @@ impl World {
     pub fn addr(&self, addr: Addr) -> u64 {
         match addr {
             Addr::Arena(offset) => self.arena.at(usize::from(offset) % ARENA),
+            Addr::Page(page) => self.arena.at(usize::from(page) * 4096 % ARENA),
+            Addr::Argument(word) => self.arena.at((ARGUMENT + usize::from(word) % 16) * 8),
             Addr::Template(which) => self.templates.at(usize::from(which) % COUNT * TEMPLATE),
             Addr::Path(which) => {
                 self.templates.at(COUNT * TEMPLATE + usize::from(which) % PATHS.len() * 16)

@@ -132,3 +132,68 @@ ring_test!(ends_while_files_are_written, |t| {
     assert_eq!(code, Some(5));
     assert!(start.elapsed() < ms(8000));
 });
+
+// A child that polls its parent's ring hears of what the parent's requests complete, by whatever name.
+ring_test!(child_polls, |t| {
+    t.can_fork()?;
+    let mut ring = t.ring(8)?;
+    let (reader, mut writer) = sys::pipe();
+    ring.start(&[sqe::poll_add(fd(&reader), libc::POLLIN).data(1)]);
+    let ring_fd = ring.fd;
+    let code = sys::in_child(|| {
+        let other = t.dup(ring_fd).expect("dup");
+        let mut own = t.ring(2).expect("a ring");
+        own.start(&[sqe::poll_add(other, libc::POLLIN)]);
+        let quiet = own.settle(ms(20)).is_empty() && t.poll(ring_fd, libc::POLLIN, 0) == Ok(0);
+        writer.write_all(b"1").expect("write");
+        let heard = t.poll(ring_fd, libc::POLLIN, 2000) == Ok(libc::POLLIN);
+        let polled = pairs(&own.wait_n(1)) == [(0, libc::POLLIN.into())];
+        u8::from(quiet) | u8::from(heard) << 1 | u8::from(polled) << 2
+    });
+    assert_eq!(code, Some(7));
+    assert_eq!(pairs(&ring.cqes()), [(1, libc::POLLIN.into())]);
+});
+
+// A child sends a message to its parent's ring, which the parent waits for.
+ring_test!(child_sends_a_message, |t| {
+    t.can_fork()?;
+    let mut ring = t.ring(8)?;
+    let ring_fd = ring.fd;
+    let code = sys::in_child(|| {
+        let mut own = t.ring(2).expect("a ring");
+        u8::from(own.run_one(sqe::msg_ring(ring_fd, 5, 77, 0)) == 0)
+    });
+    assert_eq!(code, Some(1));
+    assert_eq!(pairs(&ring.wait_n(1)), [(77, 5)]);
+});
+
+// A child asks for the end of its parent's requests: the kernel ends them, in user space they are not
+// found, and go on.
+ring_test!(child_cancels, |t| {
+    t.can_fork()?;
+    let asks: [fn() -> Sqe; 3] =
+        [|| sqe::cancel(1, 0), || sqe::poll_remove(1), || sqe::cancel(1, 0).with(IOSQE_ASYNC)];
+    for ask in asks {
+        let mut ring = t.ring(8)?;
+        let (reader, mut writer) = sys::pipe();
+        ring.start(&[sqe::poll_add(fd(&reader), libc::POLLIN).data(1)]);
+        let code = sys::in_child(|| {
+            ring.start(&[ask().data(2)]);
+            let got = by_data(&ring.wait_n(1 + usize::from(t.name() == "native")));
+            match got.last() {
+                Some((2, 0)) => 1,
+                Some((2, ENOENT)) => 2,
+                _ => 3,
+            }
+        });
+        let mut ring = renewed(t, ring);
+        match t.name() {
+            "native" => assert_eq!(code, Some(1)),
+            _ => {
+                assert_eq!(code, Some(2));
+                writer.write_all(b"1").expect("write");
+                assert_eq!(pairs(&ring.wait_n(1)), [(1, libc::POLLIN.into())]);
+            }
+        }
+    }
+});

@@ -187,6 +187,26 @@ fn forks_in_the_middle_of_changes() {
 }
 
 #[test]
+fn handlers_that_interrupt_a_fork() {
+    let library = compile("late", &["-shared", "-fPIC"]);
+    let program = compile("interrupted", &[]);
+    // The counters are put together when the program ends, in memory that has to be allocated.
+    let (status, stdout, stderr) =
+        Run::default().arg("exit").env("RINGFENCE_STATS", "1").run(&program);
+    assert!(status.success() && stdout == "ok\n", "{status}\n{stdout}{stderr}");
+    Run::default().arg("ring").succeeds(&program);
+    Run::default().arg("load").arg(library.to_str().unwrap()).succeeds(&program);
+}
+
+#[test]
+fn children_of_a_process_that_is_busy() {
+    let program = compile("left", &["-pthread"]);
+    for what in ["exits", "inherits", "goes on", "orphans"] {
+        Run::default().arg(what).succeeds(&program);
+    }
+}
+
+#[test]
 fn a_ring_let_go_of_is_released_in_parent_and_child() {
     let (status, stdout, stderr) =
         Run::default().env("RINGFENCE_STATS", "1").run(&compile("released", &[]));

@@ -5,12 +5,11 @@
 
 use crate::config::{self, Aio, Log};
 use crate::probe::{self, Kernel};
-use crate::window;
+use crate::window::{self, Kept};
 use crate::{init, raw};
 use ringfence_abi::{Errno, Result};
 use ringfence_host::Os;
 use ringfence_uring::{Engine, Recent};
-use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// `io_pgetevents`.
@@ -26,7 +25,7 @@ const BOTH: u8 = 1;
 const ENGINE: u8 = 2;
 
 thread_local! {
-    static RECENT: Cell<Option<Recent<Os>>> = const { Cell::new(None) };
+    static RECENT: Kept<Recent<Os>> = const { Kept::new() };
 }
 
 /// Finds out who is to serve; whether calls have to be intercepted for that from the start.
@@ -72,6 +71,9 @@ pub(crate) fn setup_before_start(args: [u64; 6]) -> i64 {
     if SERVER.load(Relaxed) == BOTH && is_refusal(result) {
         config::log(Log::Info, || format!("the kernel refuses an AIO context: {result}"));
         init::start_late();
+        if !init::active() {
+            return result;
+        }
         return crate::dispatch::serve(libc::SYS_io_setup, args);
     }
     result
@@ -118,7 +120,7 @@ fn by_engine(engine: &Engine<Os>, number: i64, args: [u64; 6]) -> Result<u32> {
         _ => {}
     }
     // Taken out while it is in use: a signal handler that comes here meanwhile finds none.
-    let mut recent = RECENT.try_with(Cell::take).ok().flatten().unwrap_or_default();
+    let mut recent = RECENT.try_with(Kept::take).ok().flatten().unwrap_or_default();
     let result = match number {
         libc::SYS_io_submit => aio.submit(id, a as i64, b, &mut recent),
         libc::SYS_io_getevents => aio.getevents(id, bounds, c, d, &mut recent),

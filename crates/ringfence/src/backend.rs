@@ -2,11 +2,11 @@
 #![expect(unsafe_code, reason = "the engine is replaced in a forked child, and never freed")]
 
 use crate::config::{self, Backend};
+use crate::window::Kept;
 use crate::{raw, thread, window};
 use ringfence_abi::{Errno, Result};
 use ringfence_host::{Os, fault, interrupt, kernel_aio, signal};
 use ringfence_uring::{Engine, Limits, Ring, Stats};
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64};
@@ -29,7 +29,7 @@ struct Last {
 }
 
 thread_local! {
-    static LAST: Cell<Option<Last>> = const { Cell::new(None) };
+    static LAST: Kept<Last> = const { Kept::new() };
 }
 
 /// A ring has been made.
@@ -113,7 +113,7 @@ fn enter(
     let by_fd = flags & ringfence_abi::IORING_ENTER_REGISTERED_RING == 0;
     let epoch = engine.epoch();
     // Taken out while it is in use: a signal handler that comes here meanwhile finds none.
-    let last = LAST.try_with(Cell::take).ok().flatten();
+    let last = LAST.try_with(Kept::take).ok().flatten();
     let last = last.filter(|last| last.fd == fd && last.epoch == epoch).or_else(|| {
         let ring = engine.ring(fd)?;
         thread::current().rings.store(1, Relaxed);
@@ -223,7 +223,7 @@ pub(crate) fn uses_ring() -> bool {
 /// ring that the thread used last.
 pub(crate) fn after_write() {
     let Some(engine) = engine() else { return };
-    let last = LAST.try_with(Cell::take).ok().flatten();
+    let last = LAST.try_with(Kept::take).ok().flatten();
     if let Some(last) = last.filter(|last| last.epoch == engine.epoch()) {
         last.ring.after_call();
         let _ = LAST.try_with(|cell| cell.set(Some(last)));
@@ -268,6 +268,16 @@ pub(crate) fn before_fork() {
     {
         let _inside = window::Inside::enter();
         engine.before_fork();
+    }
+}
+
+/// To be called after it in the parent.
+pub(crate) fn after_fork_here() {
+    if any_ring()
+        && let Some(engine) = engine()
+    {
+        let _inside = window::Inside::enter();
+        engine.after_fork_here();
     }
 }
 

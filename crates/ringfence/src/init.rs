@@ -8,9 +8,10 @@ use crate::probe::{self, Kernel};
 use crate::scan::{Found, Number, Site, scan};
 use crate::trap::{self, Means, Request};
 use crate::window::Inside;
-use crate::{backend, entry, got, loader, patch, process, real, signal};
+use crate::{backend, entry, got, loader, patch, process, raw, real, signal};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 /// Whether calls are intercepted.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
@@ -141,27 +142,46 @@ pub(crate) fn start(library: Option<Vec<u8>>) -> bool {
 
 /// Starts to intercept, if that has not been done; the process may have threads by now.
 pub(crate) fn start_late() {
-    static ONCE: OnceLock<()> = OnceLock::new();
-    ONCE.get_or_init(|| {
-        crate::failure::watch(rewrites());
-        real::resolve();
-        crate::sanitizer::start();
-        process::start();
-        signal::start();
-        backend::start();
-        crate::counters::start();
-        ACTIVE.store(true, Relaxed);
-        if rewrites() || config::get().tier > Tier::Symbols {
-            // Addresses are written after the loader tells of an object, so `dlopen` must return.
-            let listening = loader_tells() || !rewrites() && loader::listen(&objects::list());
-            LOADER_TELLS.store(listening, Relaxed);
-            if !listening && !rewrites() {
-                config::log(Log::Info, || "the loader does not tell of new objects".into());
-            }
-            CLOSES_SEEN.store(true, Relaxed);
-            objects_changed();
+    const DONE: u32 = u32::MAX;
+    /// The process in which a thread is at it.
+    static BY: AtomicU32 = AtomicU32::new(0);
+    let here = raw::getpid() as u32;
+    loop {
+        match BY.compare_exchange(0, here, Acquire, Acquire) {
+            Ok(_) => break,
+            Err(DONE) => return,
+            Err(by) if by == here => std::thread::yield_now(),
+            // A thread of the parent's was, when this process was forked: nobody goes on with it here, and
+            // the kernel serves.
+            Err(_) => return,
         }
-    });
+    }
+    // Handlers are not behind ours yet, and would wait for locks that their own thread has.
+    let mask = signal::hold();
+    intercept_all();
+    BY.store(DONE, Release);
+    signal::set_mask(mask);
+}
+
+fn intercept_all() {
+    crate::failure::watch(rewrites());
+    real::resolve();
+    crate::sanitizer::start();
+    process::start();
+    signal::start();
+    backend::start();
+    crate::counters::start();
+    ACTIVE.store(true, Relaxed);
+    if rewrites() || config::get().tier > Tier::Symbols {
+        // Addresses are written after the loader tells of an object, so `dlopen` must return.
+        let listening = loader_tells() || !rewrites() && loader::listen(&objects::list());
+        LOADER_TELLS.store(listening, Relaxed);
+        if !listening && !rewrites() {
+            config::log(Log::Info, || "the loader does not tell of new objects".into());
+        }
+        CLOSES_SEEN.store(true, Relaxed);
+        objects_changed();
+    }
 }
 
 /// The loader tells of new objects from now on.

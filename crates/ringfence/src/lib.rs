@@ -73,6 +73,8 @@ pub fn start_preload(library: Option<Vec<u8>>) -> bool {
 pub fn finish_preload() {
     if init::active() {
         process::notice_fork();
+        // A handler that came now would wait for locks that its own thread has.
+        let _inside = window::Inside::enter();
         backend::settle();
         counters::print();
     }

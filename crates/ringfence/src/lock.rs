@@ -1,13 +1,19 @@
 //! A lock that a fork takes, so that the child finds what it protects whole and free.
 //!
-//! It is for things that rarely change and are held shortly: who finds it taken yields. A lock of
-//! the standard library cannot be released by the handlers that run around a fork.
+//! It is for things that rarely change and are held shortly: who finds it taken yields, and soon
+//! sleeps, for one who yields only may be of a priority that lets the holder never come to run, and a
+//! fork of a large process takes milliseconds. A lock of the standard library cannot be released by the handlers that run around a fork.
 #![expect(unsafe_code, reason = "a lock, released where it was not taken")]
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
+
+/// How often it is looked at before a sleep.
+const YIELDS: u32 = 16;
+/// How long a sleep is, nanoseconds.
+const PAUSE_NS: u64 = 50_000;
 
 /// The lock and what it protects.
 #[derive(Debug)]
@@ -26,8 +32,15 @@ impl<T> ForkLock<T> {
 
     /// Takes the lock, as in a handler before a fork.
     pub(crate) fn hold(&self) {
+        let mut looks = 0;
         while self.taken.swap(true, Acquire) {
-            std::thread::yield_now();
+            looks += 1;
+            if looks < YIELDS {
+                std::thread::yield_now();
+            } else {
+                let pause = [0_u64, PAUSE_NS];
+                crate::raw::call(libc::SYS_nanosleep, [pause.as_ptr() as u64, 0, 0, 0, 0, 0]);
+            }
         }
     }
 

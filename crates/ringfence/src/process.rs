@@ -1,6 +1,7 @@
 //! Fork, vfork and exec.
 #![expect(unsafe_code, reason = "vfork in assembly; a page that the kernel wipes at fork")]
 
+use crate::window::{self, Inside};
 use crate::{backend, hooks, init, raw, thread, trap};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicPtr, AtomicU32};
@@ -40,22 +41,29 @@ pub(crate) fn notice_fork() {
 
 #[cold]
 fn in_child(mark: &AtomicU32) {
+    // A handler that came between would find the parent's engine, whose locks nobody lets go of here.
+    let _inside = Inside::enter();
     mark.store(1, Relaxed);
     let _ = trap::arm();
     backend::fork_child();
 }
 
-/// Runs before a fork that libc makes.
+/// Runs before a fork that libc makes. From here on, until the handlers after it, this thread holds
+/// locks: these, and the allocator's, which takes its own after this and lets go of it before the others
+/// here. A signal that came meanwhile, most likely while the process is copied, is put off.
 unsafe extern "C" fn before_fork() {
-    backend::before_fork();
+    window::begin_fork();
     init::hold();
     hooks::hold_watches();
+    backend::before_fork();
 }
 
 /// Runs after it in the parent.
 unsafe extern "C" fn in_parent() {
+    backend::after_fork_here();
     hooks::release_watches();
     init::release();
+    window::end_fork();
 }
 
 /// Runs after it in the child.
@@ -63,6 +71,7 @@ unsafe extern "C" fn after_fork() {
     hooks::release_watches();
     init::release();
     notice_fork();
+    window::end_fork();
 }
 
 /// `vfork`: the child runs in its parent's memory until it executes a program, and is marked for

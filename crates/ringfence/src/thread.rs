@@ -37,6 +37,9 @@ pub(crate) struct Thread {
     pub(crate) rings: AtomicU32,
     /// Handlers of the program that run on it; one that was left by a jump is counted for good.
     pub(crate) handlers: AtomicU32,
+    /// Not 0 while the thread holds locks for a fork, when handlers of the program may not run either:
+    /// one that exits, or makes a call of ours, would wait for its own thread.
+    pub(crate) forking: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Thread>() == 64);

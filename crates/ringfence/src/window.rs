@@ -9,6 +9,7 @@
 use crate::signal;
 use crate::thread;
 use ringfence_host::interrupt;
+use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{Ordering, compiler_fence};
 
@@ -73,6 +74,49 @@ impl Drop for Inside {
         if thread.deferred.load(Relaxed) != 0 {
             signal::let_in(thread);
         }
+    }
+}
+
+/// What a thread keeps of the engine's between calls. The thread's end drops it, and with it perhaps the last
+/// of a ring: a handler that came meanwhile would find locks of the engine and of the allocator taken by
+/// its own thread.
+pub(crate) struct Kept<T>(Cell<Option<T>>);
+
+impl<T> Kept<T> {
+    pub(crate) const fn new() -> Kept<T> {
+        Kept(Cell::new(None))
+    }
+
+    pub(crate) fn take(&self) -> Option<T> {
+        self.0.take()
+    }
+
+    pub(crate) fn set(&self, kept: Option<T>) {
+        self.0.set(kept);
+    }
+}
+
+impl<T> Drop for Kept<T> {
+    fn drop(&mut self) {
+        let _inside = Inside::enter();
+        drop(self.0.take());
+    }
+}
+
+/// The thread holds locks for a fork from now on, and handlers of the program are put off.
+pub(crate) fn begin_fork() {
+    thread::current().forking.store(1, Relaxed);
+    compiler_fence(Ordering::SeqCst);
+}
+
+/// It has let go of them, in the parent or in the child; what was put off comes now.
+pub(crate) fn end_fork() {
+    let thread = thread::current();
+    compiler_fence(Ordering::SeqCst);
+    thread.forking.store(0, Relaxed);
+    compiler_fence(Ordering::SeqCst);
+    if thread.deferred.load(Relaxed) != 0 && thread.inside.load(Relaxed) == 0 {
+        signal::let_in(thread);
     }
 }
 

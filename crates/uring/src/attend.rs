@@ -263,6 +263,11 @@ impl<H: Host> Attendant<H> {
 
     /// Looks at one ring: drives it if it is ours, takes it over if nobody visits.
     fn look(&self, ring: &Arc<Ring<H>>, now: u64, visited: &mut bool) -> Option<u64> {
+        let shared = ring.must_be_looked_at();
+        if shared {
+            ring.look_for_others();
+        }
+        let again = shared.then_some(crate::inherit::LOOK_NS);
         let visits = ring.visits.load(Ordering::Acquire);
         let waiting = ring.waiting.load(Ordering::Acquire) > 0;
         let mut charges = self.charges.lock();
@@ -276,7 +281,7 @@ impl<H: Host> Attendant<H> {
             if was_taken {
                 self.give_back(ring);
             }
-            return None;
+            return again;
         }
         if came {
             charge.since = now;
@@ -290,7 +295,7 @@ impl<H: Host> Attendant<H> {
                 self.give_back(ring);
             }
             // Its own thread drives it; look again until that seems to last.
-            return (idle < SETTLED_NS).then_some(PAUSE_MAX_NS.max(idle));
+            return earlier(again, (idle < SETTLED_NS).then_some(PAUSE_MAX_NS.max(idle)));
         }
         if idle < GRACE_NS {
             return Some(GRACE_NS - idle);
@@ -300,7 +305,7 @@ impl<H: Host> Attendant<H> {
         if take {
             self.take_over(ring);
         }
-        self.tend(ring, now)
+        earlier(again, self.tend(ring, now))
     }
 
     fn take_over(&self, ring: &Arc<Ring<H>>) {

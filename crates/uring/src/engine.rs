@@ -21,6 +21,15 @@ use std::collections::HashMap;
 pub(crate) struct Shared<H: Host> {
     /// Of a forked child: rings of its parent's that it has not used.
     pub(crate) inherited: Mutex<H, Inherited<H>>,
+    /// While the process is being forked: what the child is to inherit.
+    pub(crate) at_fork: Mutex<H, Option<Inherited<H>>>,
+    /// This is a forked child, and the engine its parent's.
+    pub(crate) left: AtomicBool<H>,
+    /// There are inherited rings; a look without the lock.
+    pub(crate) inherits: AtomicBool<H>,
+    /// A pidfd of this process, by which a child can tell whether its threads are there; -1 until a fork
+    /// with an SQPOLL ring.
+    pub(crate) process: AtomicI32<H>,
     pub(crate) rings: Mutex<H, Rings<H>>,
     /// How many rings there are; a look without the lock.
     count: AtomicUsize<H>,
@@ -46,8 +55,12 @@ pub(crate) struct Rings<H: Host> {
 }
 
 impl<H: Host> Shared<H> {
-    /// The ring of a descriptor.
-    pub(crate) fn ring(&self, fd: i32) -> Option<Arc<Ring<H>>> {
+    /// The ring of a descriptor; one of a parent's is adopted with that.
+    pub(crate) fn ring(self: &Arc<Self>, fd: i32) -> Option<Arc<Ring<H>>> {
+        self.listed(fd).or_else(|| self.adopt(fd))
+    }
+
+    fn listed(&self, fd: i32) -> Option<Arc<Ring<H>>> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
@@ -72,7 +85,12 @@ impl<H: Host> Shared<H> {
     }
 
     /// The ring a call means: by descriptor, or by index of the registered rings.
-    pub(crate) fn named(&self, host: &H, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
+    pub(crate) fn named(
+        self: &Arc<Self>,
+        host: &H,
+        fd: i32,
+        registered: bool,
+    ) -> Result<Arc<Ring<H>>> {
         if registered {
             let rings = self.rings.lock();
             let slots = rings.registered.get(&host.thread_id()).ok_or(Errno::EINVAL)?;
@@ -83,7 +101,9 @@ impl<H: Host> Shared<H> {
     }
 
     pub(crate) fn is_ring(&self, fd: i32) -> bool {
-        self.count.load(Ordering::Acquire) > 0 && self.rings.lock().by_fd.contains_key(&fd)
+        let listed =
+            self.count.load(Ordering::Acquire) > 0 && self.rings.lock().by_fd.contains_key(&fd);
+        listed || self.is_inherited(fd)
     }
 
     /// An operation made a new descriptor: what was known of the number is void.
@@ -160,6 +180,10 @@ impl<H: Host> Engine<H> {
         let rings = Rings { by_fd: HashMap::new(), all: Vec::new(), registered: HashMap::new() };
         let shared = Arc::new(Shared {
             inherited: mutex(&host, &locks::INHERITED, HashMap::new()),
+            at_fork: mutex(&host, &locks::INHERITED, None),
+            left: AtomicBool::new(false),
+            inherits: AtomicBool::new(false),
+            process: AtomicI32::new(-1),
             rings: mutex(&host, &locks::RINGS, rings),
             count: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
@@ -384,10 +408,8 @@ impl<H: Host> Engine<H> {
 
     /// `new` has become another descriptor of what `old` names.
     pub fn after_dup(&self, old: i32, new: i32) {
-        let mut rings = self.shared.rings.lock();
-        if let Some(ring) = rings.by_fd.get(&old).cloned() {
-            rings.by_fd.insert(new, ring);
-            drop(rings);
+        if let Some(ring) = self.shared.ring(old) {
+            self.shared.rings.lock().by_fd.insert(new, ring);
             self.shared.epoch.fetch_add(1, Ordering::AcqRel);
         }
     }
@@ -415,7 +437,7 @@ impl<H: Host> Engine<H> {
     pub fn attend(&self, fd: i32) {
         if let Some(ring) = self.shared.ring(fd) {
             ring.refresh_poll_fd();
-            if ring.pending.load(Ordering::Acquire) > 0 {
+            if ring.pending.load(Ordering::Acquire) > 0 || ring.must_be_looked_at() {
                 self.shared.attendant.urge(&ring);
             }
         }
@@ -426,8 +448,11 @@ impl<H: Host> Engine<H> {
     #[must_use]
     pub fn after_fork(&self) -> Engine<H> {
         self.host.forked();
+        self.shared.left.store(true, Ordering::Release);
         let child = Engine::new(self.host.clone());
-        *child.shared.inherited.lock() = self.shared.to_inherit();
+        let inherited = self.shared.to_inherit();
+        child.shared.inherits.store(!inherited.is_empty(), Ordering::Release);
+        *child.shared.inherited.lock() = inherited;
         // What threads remember of the parent's rings is void.
         child.shared.epoch.store(self.epoch() + 1, Ordering::Release);
         child
@@ -442,6 +467,7 @@ impl<H: Host> Engine<H> {
             fds.extend(ring.fds());
         }
         fds.extend(self.host.private_fds());
+        fds.push(self.shared.process.load(Ordering::Acquire));
         let mut fds: Vec<u32> = fds.into_iter().filter(|fd| *fd >= 0).map(|fd| fd as u32).collect();
         fds.sort_unstable();
         fds.dedup();
@@ -503,6 +529,7 @@ pub(crate) fn new_ring<H: Host>(
         epfd: AtomicI32::new(-1),
         waker: AtomicI32::new(-1),
         sq_waker: AtomicI32::new(-1),
+        sq_process: AtomicI32::new(-1),
         waiting: AtomicUsize::new(0),
         sleepers: AtomicUsize::new(0),
         pending: AtomicUsize::new(0),

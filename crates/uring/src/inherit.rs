@@ -38,37 +38,79 @@ pub(crate) fn is_shared(shm: &impl Words, ring: &Layout) -> bool {
 }
 
 impl<H: Host> Shared<H> {
-    /// The rings that a child is to inherit; none if another thread is changing the table just now.
+    /// The rings that a child is to inherit. Where nobody told of the fork beforehand there are none if
+    /// another thread was changing the table just then: its lock is never let go of in the child.
     pub(crate) fn to_inherit(&self) -> Inherited<H> {
-        self.rings.try_lock().map(|rings| rings.by_fd.clone()).unwrap_or_default()
+        let prepared = self.at_fork.try_lock().and_then(|mut rings| rings.take());
+        prepared.unwrap_or_else(|| {
+            let unused = self.inherited.try_lock().map(|rings| rings.clone()).unwrap_or_default();
+            let rings = self.rings.try_lock().map(|rings| rings.by_fd.clone()).unwrap_or_default();
+            unused.into_iter().chain(rings).collect()
+        })
     }
 }
 
 impl<H: Host> Engine<H> {
     /// Whether there are rings of a parent's that may be used yet.
     pub fn inherits(&self) -> bool {
-        !self.shared.inherited.lock().is_empty()
+        self.shared.inherits.load(Ordering::Acquire)
     }
 
-    /// Before a fork: each ring gets the waker by which a child can tell a sleeper that it has adopted
-    /// the ring.
+    /// Before a fork: the child's rings are noted while nobody changes the table, and each gets the
+    /// waker by which a child can tell a sleeper that it has adopted the ring. One fork at a time.
     pub fn before_fork(&self) {
-        for ring in self.shared.to_inherit().values() {
+        let own = self.shared.rings.lock().by_fd.clone();
+        for ring in own.values() {
             let _ = ring.epoll();
         }
+        if own.values().any(|ring| ring.has(IORING_SETUP_SQPOLL)) {
+            self.shared.open_process(&self.host);
+        }
+        let unused = self.shared.inherited.lock().clone();
+        *self.shared.at_fork.lock() = Some(unused.into_iter().chain(own).collect());
+    }
+
+    /// After it in the parent.
+    pub fn after_fork_here(&self) {
+        let rings = self.shared.at_fork.lock().take();
+        drop(rings);
     }
 
     /// The ring a call means, adopted if it is a parent's.
     pub(crate) fn named(&self, fd: i32, registered: bool) -> Result<Arc<Ring<H>>> {
-        match self.shared.named(&self.host, fd, registered) {
-            Err(errno) if !registered => self.adopt(fd).ok_or(errno),
-            other => other,
+        self.shared.named(&self.host, fd, registered)
+    }
+}
+
+impl<H: Host> Shared<H> {
+    /// A pidfd of this process, for children.
+    fn open_process(&self, host: &H) {
+        if self.process.load(Ordering::Acquire) < 0
+            && let Ok(pid) = host.syscall(libc::SYS_getpid, [0; 6])
+            && let Ok(fd) = host.syscall(libc::SYS_pidfd_open, [pid, 0, 0, 0, 0, 0])
+        {
+            self.process.store(calls::make_private(host, fd as i32), Ordering::Release);
         }
     }
 
+    /// Whether a descriptor is a ring of the parent's that has not been used.
+    pub(crate) fn is_inherited(&self, fd: i32) -> bool {
+        self.inherits.load(Ordering::Acquire) && self.inherited.lock().contains_key(&fd)
+    }
+
     /// Takes over a ring of the parent's; `None` if the descriptor is none, or cannot be.
-    fn adopt(&self, fd: i32) -> Option<Arc<Ring<H>>> {
-        let parents = self.shared.inherited.lock().remove(&fd)?;
+    pub(crate) fn adopt(self: &Arc<Self>, fd: i32) -> Option<Arc<Ring<H>>> {
+        if !self.inherits.load(Ordering::Acquire) {
+            return None;
+        }
+        let (parents, names) = {
+            let mut inherited = self.inherited.lock();
+            let parents = inherited.remove(&fd)?;
+            let others = inherited.extract_if(|_, ring| Arc::ptr_eq(ring, &parents));
+            let others: Vec<i32> = others.map(|(fd, _)| fd).collect();
+            self.inherits.store(!inherited.is_empty(), Ordering::Release);
+            (parents, others)
+        };
         if parents.has(IORING_SETUP_NO_MMAP) {
             // Nobody knows whether the child's memory is its parent's.
             return None;
@@ -81,18 +123,66 @@ impl<H: Host> Engine<H> {
         let sqes = Shm::map(own, IORING_OFF_SQES, layout.sqes_len(), sqes_max)?;
         let memory = RingMemory { fd, own, watch: -1 };
         let params = Params { flags: layout.flags, ..Params::default() };
-        let mut ring = crate::engine::new_ring(self, memory, layout, shm, sqes, &params);
+        let engine = Engine { host: parents.host.clone(), shared: Arc::clone(self) };
+        let mut ring = crate::engine::new_ring(&engine, memory, layout, shm, sqes, &params);
         *ring.owner.get_mut() = parents.owner.load(Ordering::Acquire);
         *ring.disabled.get_mut() = parents.disabled.load(Ordering::Acquire);
         // The parent's thread consumes the queue of such a ring, and is woken by its own waker.
         *ring.sq_waker.get_mut() = parents.sq_waker.load(Ordering::Acquire);
-        ring.shm.store(SHARED, 1, Ordering::Release);
-        let waker = parents.waker.load(Ordering::Acquire);
-        if waker >= 0 {
-            // Who sleeps there learns that it must look for itself from now on.
-            calls::eventfd_signal(&self.host, waker);
+        if ring.has(IORING_SETUP_SQPOLL) {
+            // A grandparent's, or the parent's own.
+            let far = parents.sq_process.load(Ordering::Acquire);
+            let near = parents.shared.process.load(Ordering::Acquire);
+            let process = if far >= 0 { far } else { near };
+            *ring.sq_process.get_mut() = calls::dup_private(&engine.host, process).unwrap_or(-1);
         }
-        Some(self.shared.enlist(Arc::new(ring)))
+        ring.shm.store(SHARED, 1, Ordering::Release);
+        // Who sleeps there learns that it must look for itself from now on; so does who polls the ring.
+        for bell in [&parents.waker, &parents.poll_fd] {
+            let bell = bell.load(Ordering::Acquire);
+            if bell >= 0 {
+                calls::eventfd_signal(&engine.host, bell);
+            }
+        }
+        let ring = self.enlist(Arc::new(ring));
+        let mut rings = self.rings.lock();
+        rings.by_fd.extend(names.into_iter().map(|name| (name, Arc::clone(&ring))));
+        drop(rings);
+        Some(ring)
+    }
+}
+
+impl<H: Host> Ring<H> {
+    /// Whether another process may post to this ring unheard while something polls it here.
+    pub(crate) fn must_be_looked_at(&self) -> bool {
+        self.poll_fd.load(Ordering::Acquire) >= 0 && is_shared(&self.shm, &self.layout)
+    }
+
+    /// Has the attendant look at the ring every 2 ms.
+    pub(crate) fn look_from_time_to_time(self: &Arc<Self>) {
+        self.shared.attendant.notice(self);
+    }
+
+    /// One such look: whoever polls the ring is told what another process has posted or taken.
+    pub(crate) fn look_for_others(&self) {
+        let fd = self.poll_fd.load(Ordering::Acquire);
+        let told = calls::poll_now(&self.host, fd, libc::POLLIN as u32).is_ok_and(|now| now != 0);
+        let ready = self.look().0 > 0;
+        // Told once: each time it is, an edge-triggered watch wakes up.
+        if ready != told {
+            self.refresh_poll_fd();
+            if ready {
+                self.nudge_pollers();
+            }
+        }
+    }
+
+    /// Whether a handler that interrupted a wait on this ring forked, and this is the child, on its way
+    /// out of its parent's call. Nothing of the ring may be touched: its locks are the parent's, and
+    /// nobody lets go of them here. To the child the wait was interrupted, as it is to the kernel's.
+    #[cold]
+    pub(crate) fn is_left(&self, errno: Errno) -> bool {
+        errno == Errno::EINTR && self.shared.left.load(Ordering::Acquire)
     }
 }
 

@@ -55,7 +55,15 @@ impl<H: Host> Ring<H> {
 
     /// Closes the descriptors of a dead ring, once nobody waits in its epoll set any more.
     pub(crate) fn close_descriptors(&self) {
-        for word in [&self.epfd, &self.waker, &self.sq_waker, &self.poll_fd, &self.memory] {
+        let words = [
+            &self.epfd,
+            &self.waker,
+            &self.sq_waker,
+            &self.sq_process,
+            &self.poll_fd,
+            &self.memory,
+        ];
+        for word in words {
             let fd = word.swap(-1, Ordering::SeqCst);
             if fd >= 0 {
                 let _ = calls::close(&self.host, fd);
@@ -102,6 +110,7 @@ impl<H: Host> Ring<H> {
             self.epfd.load(Ordering::Acquire),
             self.waker.load(Ordering::Acquire),
             self.sq_waker.load(Ordering::Acquire),
+            self.sq_process.load(Ordering::Acquire),
             self.poll_fd.load(Ordering::Acquire),
             self.memory.load(Ordering::Acquire),
             self.eventfd.lock().map_or(-1, |eventfd| eventfd.fd),
@@ -148,7 +157,7 @@ impl<H: Host> Ring<H> {
     }
 
     /// The descriptor that is readable while completions are there.
-    pub(crate) fn make_poll_fd(&self) -> Result<i32> {
+    pub(crate) fn make_poll_fd(self: &Arc<Self>) -> Result<i32> {
         let fd = self.poll_fd.load(Ordering::Acquire);
         if fd >= 0 {
             return Ok(fd);
@@ -161,6 +170,9 @@ impl<H: Host> Ring<H> {
         }
         self.announces.store(true, Ordering::Release);
         self.refresh_poll_fd();
+        if self.must_be_looked_at() {
+            self.look_from_time_to_time();
+        }
         Ok(fd)
     }
 

@@ -155,6 +155,8 @@ pub struct Ring<H: Host> {
     pub(crate) waker: AtomicI32<H>,
     /// The eventfd in it that wakes the SQPOLL thread, -1 without one.
     pub(crate) sq_waker: AtomicI32<H>,
+    /// A pidfd of the process whose thread that is, if it is another; else -1.
+    pub(crate) sq_process: AtomicI32<H>,
     /// Threads inside a blocking wait.
     pub(crate) waiting: AtomicUsize<H>,
     /// Threads that look at the epoll set, whose descriptor must stay while they do.
@@ -218,7 +220,7 @@ impl<H: Host> Ring<H> {
     /// requests are pending, or it holds what others can see it let go of.
     pub(crate) fn needs_attendant(&self) -> bool {
         let busy = self.pending.load(Ordering::Acquire) > 0 || self.holds.load(Ordering::Acquire);
-        busy && !self.dead.load(Ordering::Acquire)
+        (busy || self.must_be_looked_at()) && !self.dead.load(Ordering::Acquire)
     }
 
     /// Whether only the owner may post, inside its own call.
@@ -413,10 +415,15 @@ impl<H: Host> Ring<H> {
             if self.dead.load(Ordering::SeqCst) {
                 return Err(Errno::EBADF);
             }
-            let _ = self.host.syscall(libc::SYS_sched_yield, [0; 6]);
+            // Who makes it is one store away from it, but may be of a priority below this thread's.
+            let pause = [0, SET_PAUSE_NS];
+            let _ = self.host.syscall(libc::SYS_nanosleep, [pause.as_ptr() as u64, 0, 0, 0, 0, 0]);
         }
     }
 }
+
+/// How long a thread sleeps that finds another at making the ring's epoll set, nanoseconds.
+const SET_PAUSE_NS: u64 = 20_000;
 
 /// The event data of the waker; no file's, for those have a descriptor in the low half.
 pub(crate) const WAKER_EVENT: u64 = u64::MAX;

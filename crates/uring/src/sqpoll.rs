@@ -97,28 +97,45 @@ impl<H: Host> Ring<H> {
     }
 
     /// An enter on a ring with such a thread.
-    pub(crate) fn sqpoll_enter(self: &Arc<Self>, flags: u32) {
+    ///
+    /// # Errors
+    /// `EOWNERDEAD` if the thread was another process's, which has ended.
+    pub(crate) fn sqpoll_enter(self: &Arc<Self>, flags: u32) -> Result<()> {
+        self.check_sq_process()?;
         if flags & IORING_ENTER_SQ_WAKEUP != 0 {
             self.sq_asked.store(true, Ordering::Release);
             self.ask_other_sq_thread();
             self.wake_sq_thread();
         }
         if flags & IORING_ENTER_SQ_WAIT != 0 {
-            self.wait_for_room();
+            self.wait_for_room()?;
         }
+        Ok(())
+    }
+
+    /// A thread of another process ends with it, as the kernel's does.
+    fn check_sq_process(&self) -> Result<()> {
+        let process = self.sq_process.load(Ordering::Acquire);
+        let ended = process >= 0
+            && calls::poll_now(&self.host, process, libc::POLLIN as u32).is_ok_and(|now| now != 0);
+        if ended { Err(Errno::EOWNERDEAD) } else { Ok(()) }
     }
 
     /// Waits until the thread has taken an entry, or a signal comes: it may sleep for good.
-    fn wait_for_room(self: &Arc<Self>) {
+    fn wait_for_room(self: &Arc<Self>) -> Result<()> {
         let mut looks = 0;
         while !self.dead.load(Ordering::Acquire) && self.sq_is_full() {
             looks += 1;
             if looks < ROOM_LOOKS {
                 let _ = self.host.syscall(libc::SYS_sched_yield, [0; 6]);
-            } else if self.drive(Role::Waiter, Some(ROOM_NS), None).is_err() {
-                return;
+            } else {
+                self.check_sq_process()?;
+                if self.drive(Role::Waiter, Some(ROOM_NS), None).is_err() {
+                    break;
+                }
             }
         }
+        Ok(())
     }
 
     /// Wakes the thread out of its sleep, and nobody else.

@@ -96,7 +96,7 @@ impl<H: Host> Ring<H> {
         let mut submitted = 0;
         if self.has(IORING_SETUP_SQPOLL) {
             submitted = to_submit;
-            self.sqpoll_enter(flags);
+            self.sqpoll_enter(flags)?;
         } else if to_submit > 0 {
             self.check_owner()?;
             let starved = self.submit(to_submit, &mut submitted);
@@ -221,6 +221,7 @@ impl<H: Host> Ring<H> {
     /// `ETIME` and `EINTR`, if the queue is empty.
     fn wait(self: &Arc<Self>, want: u32, limits: Limits) -> Result<()> {
         match self.wait_strictly(want, limits) {
+            Err(errno) if self.is_left(errno) => Err(errno),
             Err(errno @ (Errno::ETIME | Errno::EINTR)) => self.unless_ready(errno),
             other => other,
         }
@@ -257,6 +258,11 @@ impl<H: Host> Ring<H> {
             (cq.begin_wait(want, timeouts), self.progress(&mut cq, want, timeouts))
         };
         let result = self.wait_for(id, want, timeouts, limits, first);
+        if let Err(errno) = result
+            && self.is_left(errno)
+        {
+            return result;
+        }
         self.waiting.fetch_sub(1, Ordering::AcqRel);
         let others = self.cq.lock().end_wait(id, &self.shm, &self.layout);
         if others {
@@ -453,7 +459,7 @@ impl<H: Host> Ring<H> {
 
     /// The thread leaves: what is still pending needs someone to look after it.
     pub(crate) fn leave(self: &Arc<Self>) {
-        if self.pending.load(Ordering::Acquire) > 0 {
+        if self.pending.load(Ordering::Acquire) > 0 && !self.shared.left.load(Ordering::Acquire) {
             self.visits.fetch_add(1, Ordering::Release);
             self.shared.attendant.notice(self);
         }

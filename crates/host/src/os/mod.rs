@@ -10,6 +10,7 @@ use crate::{Clock, Event, Host, RingMemory, fault, interrupt, signal};
 use ringfence_abi::{Errno, Result};
 use std::cell::Cell;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -202,6 +203,7 @@ impl Host for Os {
 
     fn forked(&self) {
         THREAD_ID.set(0);
+        thread_exit::forked();
         ring_memory::forked();
     }
 
@@ -214,9 +216,18 @@ impl Host for Os {
     }
 
     fn allows_kernel_aio(&self) -> bool {
-        static ALLOWED: OnceLock<bool> = OnceLock::new();
+        // Two threads may both find out. Who waited for the other would wait for good in the child of a
+        // fork that came meanwhile.
+        static ALLOWED: AtomicU8 = AtomicU8::new(0);
         let find_out = || AIO_PERMISSION.get().is_some_and(|find_out| find_out());
-        *ALLOWED.get_or_init(|| !is_filtered() || find_out())
+        match ALLOWED.load(Ordering::Relaxed) {
+            0 => {
+                let allowed = !is_filtered() || find_out();
+                ALLOWED.store(1 + u8::from(allowed), Ordering::Relaxed);
+                allowed
+            }
+            known => known == 2,
+        }
     }
 
     fn private_fds(&self) -> Vec<i32> {

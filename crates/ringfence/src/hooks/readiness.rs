@@ -175,7 +175,7 @@ pub unsafe extern "C-unwind" fn poll(fds: *mut pollfd, count: nfds_t, timeout: c
             return real::poll(fds, count, timeout);
         };
         let result = real::poll(copy.as_mut_ptr(), count, timeout);
-        copy_back(fds, &copy);
+        copy_back(fds, copy);
         result
     }
 }
@@ -198,18 +198,21 @@ pub unsafe extern "C-unwind" fn ppoll(
             return real::ppoll(fds, count, timeout, mask);
         };
         let result = real::ppoll(copy.as_mut_ptr(), count, timeout, mask);
-        copy_back(fds, &copy);
+        copy_back(fds, copy);
         result
     }
 }
 
 /// # Safety
 /// `fds` must have as many entries as `copy`.
-unsafe fn copy_back(fds: *mut pollfd, copy: &[pollfd]) {
+unsafe fn copy_back(fds: *mut pollfd, copy: Vec<pollfd>) {
     for (index, entry) in copy.iter().enumerate() {
         // SAFETY: the caller's promise.
         unsafe { (*fds.add(index)).revents = entry.revents };
     }
+    // It is freed inside.
+    let _inside = Inside::enter();
+    drop(copy);
 }
 
 /// `poll` of programs built with `_FORTIFY_SOURCE`; `room` is what the compiler knows of `fds`.
@@ -307,27 +310,30 @@ impl Selected {
         let (at, count) = (self.entries.as_mut_ptr(), self.entries.len() as nfds_t);
         // SAFETY: the entries are ours; the rest is the program's.
         let result = unsafe { real::ppoll(at, count, timeout, mask) };
+        // What was allocated is freed inside.
+        let _inside = Inside::enter();
+        let call = self;
         if result < 0 {
             return result;
         }
-        if self.entries.iter().any(|entry| entry.revents & libc::POLLNVAL != 0) {
+        if call.entries.iter().any(|entry| entry.revents & libc::POLLNVAL != 0) {
             raw::set_errno(libc::EBADF);
             return -1;
         }
         let mut ready = 0;
-        for (set, (meaning, asked)) in self.sets.iter().zip(SETS.iter().zip(ASKED)) {
+        for (set, (meaning, asked)) in call.sets.iter().zip(SETS.iter().zip(ASKED)) {
             if set.is_null() {
                 continue;
             }
-            let mut bits = vec![0u64; self.words];
-            for (entry, &fd) in self.entries.iter().zip(&self.fds) {
+            let mut bits = vec![0u64; call.words];
+            for (entry, &fd) in call.entries.iter().zip(&call.fds) {
                 if entry.events & asked != 0 && entry.revents & meaning != 0 {
                     bits[fd as usize / 64] |= 1 << (fd % 64);
                     ready += 1;
                 }
             }
             // SAFETY: the set holds as many bits as `count` said.
-            unsafe { std::ptr::copy_nonoverlapping(bits.as_ptr(), *set, self.words) };
+            unsafe { std::ptr::copy_nonoverlapping(bits.as_ptr(), *set, call.words) };
         }
         ready
     }

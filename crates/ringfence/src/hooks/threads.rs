@@ -19,6 +19,7 @@ struct Start {
 /// # Safety
 /// `parcel` must come from `wrapped`, and be given once.
 unsafe fn unwrap(parcel: *mut c_void) -> Start {
+    let _inside = Inside::enter();
     // SAFETY: it was boxed for this thread.
     let start = unsafe { Box::from_raw(parcel.cast::<Start>()) };
     if start.engine {
@@ -65,9 +66,14 @@ fn wrapped(
     if !engine && (!trap::threads_arm() || !from_program()) {
         return create(function, arg);
     }
-    let parcel = Box::into_raw(Box::new(Start { function, arg, engine }));
+    // What allocates is inside, but for the call itself: a handler would wait for its own thread.
+    let parcel = {
+        let _inside = Inside::enter();
+        Box::into_raw(Box::new(Start { function, arg, engine }))
+    };
     let result = create(ours, parcel.cast());
     if result != 0 {
+        let _inside = Inside::enter();
         // SAFETY: no thread was started that would take it.
         drop(unsafe { Box::from_raw(parcel) });
     }

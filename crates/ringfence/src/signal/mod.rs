@@ -13,7 +13,7 @@ mod wrapper;
 
 pub(crate) use action::{has_foreign, own, set_trial_handler, sigaction, start};
 pub(crate) use mask::{KEPT, change_mask, stripped};
-pub(crate) use wrapper::{SigInfo, let_in};
+pub(crate) use wrapper::{SigInfo, hold, let_in, set_mask};
 
 /// The highest signal number.
 pub(crate) const SIGNAL_MAX: usize = 64;

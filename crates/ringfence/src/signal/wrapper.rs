@@ -88,7 +88,8 @@ pub(super) unsafe extern "C-unwind" fn on_signal(
     }
     let inside = thread.inside.load(Relaxed);
     let in_window = thread.window.load(Relaxed);
-    if inside != 0 && in_window == 0 && !fault {
+    let held = inside != 0 && in_window == 0 || thread.forking.load(Relaxed) != 0;
+    if held && !fault {
         put_off(thread, signal, sent, frame);
         return;
     }
@@ -130,9 +131,18 @@ fn mask_of(frame: &mut libc::ucontext_t) -> &mut u64 {
     unsafe { &mut *(&raw mut frame.uc_sigmask).cast::<u64>() }
 }
 
-fn set_mask(mask: u64) {
+/// Sets the thread's mask.
+pub(crate) fn set_mask(mask: u64) {
     let at = std::ptr::from_ref(&mask) as u64;
     raw::call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, at, 0, 8, 0, 0]);
+}
+
+/// Blocks what is blocked while signals are put off; the mask before.
+pub(crate) fn hold() -> u64 {
+    let (mut old, put_off) = (0_u64, PUT_OFF);
+    let at = [std::ptr::from_ref(&put_off) as u64, std::ptr::from_mut(&mut old) as u64];
+    raw::call(libc::SYS_rt_sigprocmask, [libc::SIG_BLOCK as u64, at[0], at[1], 8, 0, 0]);
+    std::hint::black_box(old)
 }
 
 /// Queues the signal for the thread again, with signals blocked until it leaves the engine.
@@ -147,9 +157,13 @@ fn put_off(thread: &Thread, signal: i32, info: &SigInfo, frame: &mut libc::ucont
     *mask_of(frame) |= PUT_OFF;
 }
 
-/// Lets signals in that were put off: their handlers run in here.
+/// Lets signals in that were put off: their handlers run in here. Not while the thread forks, at whose
+/// end they are let in.
 #[cold]
 pub(crate) fn let_in(thread: &Thread) {
+    if thread.forking.load(Relaxed) != 0 {
+        return;
+    }
     thread.deferred.store(0, Relaxed);
     let mask = thread.saved_mask.load(Relaxed);
     compiler_fence(SeqCst);

@@ -72,6 +72,11 @@ pub(super) fn get<H: Host, R: Rule>(
         let context = user.leave();
         let waited = context.ring.wait_strictly(want, limits);
         looked = true;
+        if let Err(errno) = waited
+            && context.ring.is_left(errno)
+        {
+            return if taken > 0 { Ok(taken as u32) } else { Err(errno) };
+        }
         user = match User::of(context) {
             Some(user) => user,
             None => return if taken > 0 { Ok(taken as u32) } else { Err(Errno::EINVAL) },

@@ -40,7 +40,7 @@ pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
 /// # Errors
 /// As for a request.
 pub(crate) fn send_directly<H: Host>(
-    shared: &Shared<H>,
+    shared: &Arc<Shared<H>>,
     host: &H,
     arg: u64,
     nr: u32,
