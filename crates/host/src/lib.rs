@@ -22,6 +22,7 @@ pub mod bugs;
 pub mod calls;
 pub mod fault;
 pub mod kernel_aio;
+pub mod memory;
 mod os;
 pub mod plain;
 pub mod shm;

@@ -118,12 +118,11 @@ pub(crate) fn cancel<H: Host>(host: &H, sub: &mut Submit<H>, wanted: &Match) -> 
 }
 
 fn cancel_all<H: Host>(sub: &mut Submit<H>, mut accepts: impl FnMut(&Parked<H>) -> bool) -> i32 {
-    let keys: Vec<Key> =
-        sub.parked.iter().filter(|(_, entry)| accepts(entry)).map(|(key, _)| key).collect();
-    let (mut count, mut at_once) = (0, [false; COUNTED.len()]);
-    for key in keys {
-        let class = sub.parked.get(key).and_then(|entry| class(entry.opcode));
-        if cancel_parked(sub, key).is_ok() {
+    let (mut at, mut count, mut at_once) = (0, 0, [false; COUNTED.len()]);
+    while let Some((key, entry, next)) = sub.parked.next_at(at) {
+        at = next;
+        let class = class(entry.opcode);
+        if accepts(entry) && cancel_parked(sub, key).is_ok() {
             match class {
                 Some(class) => at_once[class] = true,
                 None => count += 1,

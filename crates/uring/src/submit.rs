@@ -16,11 +16,12 @@ use crate::timeout::Timers;
 use crate::work::Job;
 use ringfence_abi::*;
 use ringfence_host::Host;
+use ringfence_host::memory::has_reserve;
 use ringfence_host::sync::{Arc, Ordering};
 use std::collections::VecDeque;
 
 /// Most recycled requests a ring keeps.
-const CACHE_MAX: usize = 512;
+pub(crate) const CACHE_MAX: usize = 512;
 
 /// The place of metadata in [`Submit::patience`]; reads and writes stand before it.
 pub(crate) const PATIENCE_META: usize = 2;
@@ -41,7 +42,7 @@ pub(crate) struct Submit<H: Host> {
     /// Entries with an invalid index so far.
     dropped: u32,
     /// Recycled requests.
-    cache: Vec<Req<H>>,
+    pub(crate) cache: Vec<Req<H>>,
     /// The link chain being put together.
     pub(crate) chain: Vec<Req<H>>,
     /// Requests to be issued next, before the lock is released.
@@ -94,6 +95,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) clock: Option<u64>,
     /// Requests alive: prepared and not completed.
     pub(crate) alive: usize,
+    /// Requests that exist, recycled ones included; there is a place for each wherever they stand.
+    pub(crate) made: usize,
     /// The most requests that there was memory for.
     pub(crate) held_max: usize,
     /// The last submission stopped where no more requests are allowed.
@@ -140,6 +143,7 @@ impl<H: Host> Submit<H> {
             residence: crate::residence::Residence::default(),
             clock: None,
             alive: 0,
+            made: 0,
             held_max: 0,
             starved: false,
             counts: [0; Op::COUNT],
@@ -154,20 +158,14 @@ impl<H: Host> Submit<H> {
         self.head
     }
 
-    /// A request for an entry, from the cache if it has one.
+    /// A request for an entry; that there is one was asked before.
     #[inline(always)]
     pub(crate) fn new_request(&mut self, sqe: &Sqe) -> Req<H> {
         self.alive += 1;
-        let mut req = self.cache.pop().unwrap_or_else(|| self.one_more());
+        debug_assert!(!self.cache.is_empty());
+        let mut req = self.cache.pop().unwrap_or_default();
         req.reset(sqe);
         req
-    }
-
-    /// Memory for one request more than there was, for all of it is in use.
-    #[cold]
-    fn one_more(&mut self) -> Req<H> {
-        self.held_max = self.held_max.max(self.alive);
-        Req::default()
     }
 
     /// Takes a completed request back.
@@ -186,6 +184,8 @@ impl<H: Host> Submit<H> {
         }
         if self.cache.len() < CACHE_MAX {
             self.cache.push(req);
+        } else {
+            self.made -= 1;
         }
     }
 
@@ -224,13 +224,14 @@ impl<H: Host> Ring<H> {
         }
         let mut taken = 0;
         sub.submitting = true;
-        let alive_max = self.shared.requests_max.load(Ordering::Relaxed);
+        let allowed = self.shared.requests_max.load(Ordering::Relaxed);
+        let alive_max = if has_reserve() { allowed } else { 0 };
         sub.starved = false;
         sub.paused = false;
         // A submission that rewinds cannot be left and taken up again.
         sub.reads_plainly = entries >= BATCH_MIN && !rewinds && sub.residence.is_believed();
         while taken < entries {
-            if sub.alive >= alive_max {
+            if sub.alive >= alive_max || !sub.has_request(self.is_deferred()) {
                 sub.starved = true;
                 break;
             }
