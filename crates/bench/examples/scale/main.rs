@@ -33,6 +33,7 @@ fn main() -> io::Result<()> {
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["run", kind] => run(kind),
         ["requests", kind] => requests(kind),
+        ["room"] => requests::room(),
         ["in-flight", kind, count] => in_flight(kind, count),
         ["talk", address, count] => talk(address, count),
         ["plot", directory, ..] if args.len() > 2 => plot::draw(directory, &args[2..]),
@@ -58,8 +59,13 @@ fn run(kind: &str) -> io::Result<()> {
 
 /// The rows of requests up to memory, each pair by another process.
 fn requests(kind: &str) -> io::Result<()> {
-    for power in 0..=7 {
-        let count = 10_u64.pow(power).to_string();
+    let fit =
+        Command::new(std::env::current_exe()?).arg("room").stderr(Stdio::inherit()).output()?;
+    let fit: u64 = String::from_utf8_lossy(&fit.stdout).trim().parse().map_err(io::Error::other)?;
+    // What the last one brings with it needs room too.
+    let most = fit - fit / 100;
+    for count in (0..=7).map(|power| 10_u64.pow(power)).chain([most]) {
+        let count = count.to_string();
         let status =
             Command::new(std::env::current_exe()?).args(["in-flight", kind, &count]).status()?;
         if !status.success() {
@@ -71,10 +77,24 @@ fn requests(kind: &str) -> io::Result<()> {
 
 fn in_flight(kind: &str, count: &str) -> io::Result<()> {
     let count = count.parse().map_err(io::Error::other)?;
+    limit_memory()?;
     let costs = requests::requests(count, ROUNDS)?;
     row(kind, "submitted", count, Cost { nanos: costs.submitted, bytes: costs.bytes });
     row(kind, "replaced", count, Cost { nanos: costs.replaced, bytes: costs.bytes });
     Ok(())
+}
+
+/// Memory for requests, bytes: all that a process here may have, where they are its own.
+const MEMORY: u64 = 6 << 30;
+
+/// Limits the addresses of this process, so that memory has an end.
+fn limit_memory() -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: MEMORY, rlim_max: MEMORY };
+    // SAFETY: the structure is read only.
+    match unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 fn row(kind: &str, workload: &str, count: u64, cost: Cost) {

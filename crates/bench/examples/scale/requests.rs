@@ -4,7 +4,7 @@
 //! has to look anything up for that. Each number of requests has a process of its own, so that memory
 //! is not that of requests before.
 
-use crate::{BATCH, Ring, measure, resident};
+use crate::{BATCH, MEMORY, Ring, limit_memory, measure, resident};
 use io_uring::types::Fd;
 use io_uring::{opcode, squeue};
 use rustix::event::EventfdFlags;
@@ -19,6 +19,9 @@ const FILES: u64 = 4096;
 /// Up to so many requests are submitted as often as rounds are measured; more of them once.
 const REPEATED_MAX: u64 = 1_000_000;
 
+/// So much memory for requests of io_uring is that of other programs, bytes.
+const SETTLED: f64 = 256e3;
+
 /// What so many requests cost.
 pub(crate) struct Costs {
     /// To submit one, on the way from none to all, nanoseconds.
@@ -32,7 +35,7 @@ pub(crate) struct Costs {
 /// Measures `count` requests in flight.
 pub(crate) fn requests(count: u64, rounds: usize) -> io::Result<Costs> {
     let files = (0..FILES.min(count)).map(|_| eventfd()).collect::<io::Result<Vec<File>>>()?;
-    let before = resident()? + settled();
+    let before = resident()? + settled()?;
     let (mut ring, mut submitted) = fill(&files, count)?;
     let bytes = (resident()? + kernel_requests() - before) / count as f64;
     let mut next = 0;
@@ -43,6 +46,41 @@ pub(crate) fn requests(count: u64, rounds: usize) -> io::Result<Costs> {
         submitted = submitted.min(fill(&files, count)?.1);
     }
     Ok(Costs { submitted, replaced, bytes })
+}
+
+/// Prints how many requests fit into memory: by a submission that is refused; or by what some of them
+/// take where that is the kernel's memory, which has no end for one process alone.
+pub(crate) fn room() -> io::Result<()> {
+    let needed = MEMORY + (2 << 30);
+    if available()? < needed {
+        return Err(io::Error::other(format!("less than {needed} bytes are available")));
+    }
+    limit_memory()?;
+    let files = (0..FILES).map(|_| eventfd()).collect::<io::Result<Vec<File>>>()?;
+    let (mut ring, before, mut count) = (Ring::new()?, settled()?, 0);
+    loop {
+        let some = (0..FILES).map(|index| poll(&files, index as usize));
+        match ring.push(some).and_then(|()| ring.take(0)) {
+            Ok(()) => count += FILES,
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => break,
+            Err(error) => return Err(error),
+        }
+        let kernels = kernel_requests() - before;
+        if count > REPEATED_MAX && kernels > count as f64 {
+            count = (MEMORY as f64 / kernels * count as f64) as u64;
+            break;
+        }
+    }
+    println!("{count}");
+    Ok(())
+}
+
+/// Memory that the machine has to give, bytes.
+fn available() -> io::Result<u64> {
+    let table = std::fs::read_to_string("/proc/meminfo")?;
+    let row = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let number = row.and_then(|row| row.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    number.map(|kib| kib << 10).ok_or_else(|| io::Error::other("/proc/meminfo"))
 }
 
 /// A ring with `count` requests, and what each of them took, nanoseconds.
@@ -81,17 +119,16 @@ fn eventfd() -> io::Result<File> {
     Ok(File::from(rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
 }
 
-/// The same once the kernel has freed what rings before had.
-fn settled() -> f64 {
-    let mut before = kernel_requests();
-    loop {
-        std::thread::sleep(Duration::from_millis(200));
-        let now = kernel_requests();
-        if now >= before {
-            return now;
+/// The same once the kernel has freed what rings before had; it does so by and by.
+fn settled() -> io::Result<f64> {
+    let begin = Instant::now();
+    while kernel_requests() > SETTLED {
+        if begin.elapsed() > Duration::from_secs(60) {
+            return Err(io::Error::other("other programs have requests of io_uring in flight"));
         }
-        before = now;
+        std::thread::sleep(Duration::from_millis(50));
     }
+    Ok(kernel_requests())
 }
 
 /// Memory of the kernel's for requests of io_uring, bytes; 0 where it does not say.
