@@ -19,7 +19,7 @@ const BLOCK: Layout = match Layout::from_size_align(128 << 10, 16) {
 };
 
 /// Requests of more are refused rather than the reserve spent, bytes.
-const SMALL_MAX: usize = 16 << 10;
+const SMALL_MAX: usize = 64 << 10;
 
 static BLOCKS: [AtomicPtr<u8>; 4] = [const { AtomicPtr::new(null_mut()) }; 4];
 
