@@ -48,6 +48,27 @@ ring_test!(user_of_a_thread, |t| {
     assert_eq!(WAYS.map(|way| opened(&mut ring, entry.with(way))), [0, 0]);
 });
 
+// So does one that has a user of its own for the file system alone.
+ring_test!(file_system_user_of_a_thread, |t| {
+    if sys::effective_user() != 0 {
+        return Err(Skip("needs root".to_owned()));
+    }
+    let mut ring = t.ring(8)?;
+    let (directory, _) = place();
+    let own = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(directory.path(), own).expect("chmod");
+    let path = sys::c_path(directory.path().join("file"));
+    let entry = open(&path);
+    assert_eq!(WAYS.map(|way| opened(&mut ring, entry.with(way))), [0, 0]);
+    for by_number in [false, true] {
+        sys::on_thread(|| {
+            thread::set_file_user(65_534, by_number);
+            assert_eq!(WAYS.map(|way| opened(&mut ring, entry.with(way))), [EACCES, EACCES]);
+        });
+        assert_eq!(WAYS.map(|way| opened(&mut ring, entry.with(way))), [0, 0]);
+    }
+});
+
 // A path is looked up from the directory of the thread that submits it.
 ring_test!(directory_of_a_thread, |t| {
     let mut ring = t.ring(8)?;

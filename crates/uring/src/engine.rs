@@ -428,6 +428,7 @@ impl<H: Host> Engine<H> {
         self.host.forked();
         let child = Engine::new(self.host.clone());
         *child.shared.inherited.lock() = self.shared.to_inherit();
+        child.shared.pools.inherit(&self.shared.pools);
         // What threads remember of the parent's rings is void.
         child.shared.epoch.store(self.epoch() + 1, Ordering::Release);
         child

@@ -38,6 +38,12 @@ impl<H: Host> Engine<H> {
         self.shared.pools.tell_parted();
     }
 
+    /// Threads may have come to have a user or a group of their own for the file system (`setfsuid`,
+    /// `setfsgid`): workers are from now on chosen by these too.
+    pub fn tell_own_ids(&self) {
+        self.shared.pools.tell_own_ids();
+    }
+
     /// Lets the engine have threads again.
     pub fn call_threads_back(&self) {
         self.shared.pools.send_away(false);
