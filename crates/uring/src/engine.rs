@@ -518,6 +518,7 @@ pub(crate) fn new_ring<H: Host>(
         released: AtomicBool::new(false),
         announces: AtomicBool::new(false),
         holds: AtomicBool::new(false),
+        sq_user: std::sync::OnceLock::new(),
         sq_asked: AtomicBool::new(false),
         poll_fd: AtomicI32::new(-1),
         eventfd: mutex(host, &locks::EVENTFD, None),

@@ -77,7 +77,7 @@ pub(crate) struct Pools<H: Host> {
     others: Mutex<H, Vec<Arc<Pool<H>>>>,
     /// Threads may have left the directory, root and namespaces that they shared.
     parted: AtomicBool<H>,
-    /// Threads may have a user or group of their own for the file system.
+    /// Threads may have a user or group of their own, for the file system or altogether.
     own_ids: AtomicBool<H>,
 }
 
@@ -125,6 +125,11 @@ impl<H: Host> Pools<H> {
     /// See [`crate::Engine::tell_own_ids`].
     pub(crate) fn tell_own_ids(&self) {
         self.own_ids.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was told.
+    pub(crate) fn have_own_ids(&self) -> bool {
+        self.own_ids.load(Ordering::Relaxed)
     }
 
     /// Takes over what was seen of threads: that of a forked child is its parent's.

@@ -38,8 +38,9 @@ impl<H: Host> Engine<H> {
         self.shared.pools.tell_parted();
     }
 
-    /// Threads may have come to have a user or a group of their own for the file system (`setfsuid`,
-    /// `setfsgid`): workers are from now on chosen by these too.
+    /// Threads may have come to have a user or a group of their own, by `setfsuid` for the file system or
+    /// altogether: workers are from now on chosen by the former too, and what goes on later, in a chain or
+    /// behind a drain, is done as the user that submitted it.
     pub fn tell_own_ids(&self) {
         self.shared.pools.tell_own_ids();
     }

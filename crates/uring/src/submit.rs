@@ -8,6 +8,7 @@ use crate::ops::zero_copy::is_notified;
 use crate::parked::Table;
 use crate::poll::Files as Polled;
 use crate::register::Registered;
+use crate::register::personality::Credentials;
 use crate::request::{FileRef, Outcome, Req};
 use crate::residence::BATCH_MIN;
 use crate::ring::{After, Ring};
@@ -19,6 +20,9 @@ use ringfence_host::Host;
 use ringfence_host::memory::has_reserve;
 use ringfence_host::sync::{Arc, Ordering};
 use std::collections::VecDeque;
+
+/// Entry flags by which it, or what follows, goes on later.
+const DEFERS: u8 = IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_IO_DRAIN;
 
 /// Most recycled requests a ring keeps.
 pub(crate) const CACHE_MAX: usize = 512;
@@ -43,6 +47,9 @@ pub(crate) struct Submit<H: Host> {
     dropped: u32,
     /// Recycled requests.
     pub(crate) cache: Vec<Req<H>>,
+    /// Whom the requests of this submission are made as, if the calling thread need not be that when
+    /// they are.
+    pub(crate) on_behalf: Option<Arc<Credentials>>,
     /// The link chain being put together.
     pub(crate) chain: Vec<Req<H>>,
     /// Requests to be issued next, before the lock is released.
@@ -117,6 +124,7 @@ impl<H: Host> Submit<H> {
             head: 0,
             dropped: 0,
             cache: Vec::new(),
+            on_behalf: None,
             chain: Vec::new(),
             ready: VecDeque::new(),
             batch: Vec::with_capacity(32),
@@ -226,6 +234,12 @@ impl<H: Host> Ring<H> {
         sub.submitting = true;
         let allowed = self.shared.requests_max.load(Ordering::Relaxed);
         let alive_max = if has_reserve() { allowed } else { 0 };
+        sub.on_behalf = None;
+        if entries > 0
+            && let Some(user) = self.sq_user.get()
+        {
+            sub.on_behalf = Some(user).filter(|user| user.were_callers(&self.host)).cloned();
+        }
         sub.starved = false;
         sub.paused = false;
         // A submission that rewinds cannot be left and taken up again.
@@ -351,6 +365,12 @@ impl<H: Host> Ring<H> {
     /// An entry of any kind.
     fn submit_any(self: &Arc<Self>, sub: &mut Submit<H>, sqe: &Sqe) -> Result<()> {
         let mut req = sub.new_request(sqe);
+        let goes_on_later =
+            !sub.chain.is_empty() || sub.drain.is_active() || sqe.flags & DEFERS != 0;
+        if goes_on_later && sub.on_behalf.is_none() && self.shared.pools.have_own_ids() {
+            // Whoever comes along lets it go on; some thread was seen to be another user.
+            sub.on_behalf = Credentials::of_caller(&self.host);
+        }
         let prepared = self.init(sub, &mut req);
         let linked = req.is_linked();
         if let Err(errno) = prepared {
@@ -433,6 +453,8 @@ impl<H: Host> Ring<H> {
         if req.sqe.personality != 0 {
             let credentials = sub.registered.personalities.get(req.sqe.personality)?;
             req.credentials = Some(credentials);
+        } else if sub.on_behalf.is_some() {
+            req.credentials.clone_from(&sub.on_behalf);
         }
         (def.prep)(req, &mut Prep { ring: self, sub, at_once })
     }

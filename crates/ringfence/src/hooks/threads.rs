@@ -181,8 +181,8 @@ pub unsafe extern "C-unwind" fn setns(fd: c_int, kind: c_int) -> c_int {
     part(|| unsafe { real::setns(fd, kind) })
 }
 
-/// Tells the engine of a call by which a thread gets a user or a group for the file system alone; such a
-/// call does not say whether it did anything.
+/// Tells the engine of a call by which a thread gets a user or a group of its own; those for the file
+/// system alone do not say whether they did anything.
 fn own_ids(call: impl FnOnce() -> c_int) -> c_int {
     {
         let _inside = Inside::enter();
@@ -213,7 +213,8 @@ pub unsafe extern "C-unwind" fn setfsgid(group: c_uint) -> c_int {
 pub(super) fn by_number(number: i64, args: [u64; 6]) -> i64 {
     let call = || raw::libc_result(raw::call(number, args)) as c_int;
     i64::from(match number {
-        libc::SYS_setfsuid | libc::SYS_setfsgid => own_ids(call),
-        _ => part(call),
+        libc::SYS_unshare | libc::SYS_setns => part(call),
+        // By its number a call changes the calling thread alone.
+        _ => own_ids(call),
     })
 }
