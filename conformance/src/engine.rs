@@ -17,18 +17,21 @@ static ENGINE: LazyLock<Engine<Checked<Os>>> = LazyLock::new(|| {
     // No interceptor is there to see a thread leave what it shares.
     engine.tell_parted();
     engine.tell_own_ids();
+    ringfence_host::interrupt::own();
     engine
 });
 
 impl InProcess {
     /// Rings that are alive, after those that the program let go of were taken down.
     pub fn rings() -> usize {
+        let _inside = inside();
         ENGINE.reap();
         ENGINE.stats().rings
     }
 
     /// Descriptors that are the engine's own.
     pub fn private_fds() -> Vec<u32> {
+        let _inside = inside();
         ENGINE.private_fds()
     }
 }
@@ -62,7 +65,10 @@ impl Target for InProcess {
     }
 
     fn mmap(&self, fd: i32, len: usize, offset: u64) -> Result<u64> {
-        map_shared(fd, len, ENGINE.map_offset(fd, offset)?)
+        let inside = inside();
+        let offset = ENGINE.map_offset(fd, offset)?;
+        drop(inside);
+        map_shared(fd, len, offset)
     }
 
     fn close(&self, fd: i32) -> Result<()> {

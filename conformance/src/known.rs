@@ -4,10 +4,8 @@
 //! direction is a failed test, so that this table is always the truth.
 
 /// Causes, and the bodies (as `file::name`) that the engine fails for each.
-pub const KNOWN: &[(&str, &[&str])] = &[
-    ("a call that a worker has begun is not interrupted", &["cancel::blocking_open"]),
-    ("the engine needs descriptors of its own", &["setup::descriptor_limit"]),
-];
+pub const KNOWN: &[(&str, &[&str])] =
+    &[("the engine needs descriptors of its own", &["setup::descriptor_limit"])];
 
 /// Why the test `name` is expected to fail, if it is.
 pub(crate) fn reason(name: &str) -> Option<&'static str> {

@@ -32,6 +32,7 @@ impl Simulated {
         // No interceptor is there to see a thread leave what it shares.
         engine.tell_parted();
         engine.tell_own_ids();
+        ringfence_host::interrupt::own();
         Arc::new(Simulated { engine, host })
     }
 
@@ -82,7 +83,10 @@ impl Target for Simulated {
     }
 
     fn mmap(&self, fd: i32, len: usize, offset: u64) -> Result<u64> {
-        map_shared(fd, len, self.engine.map_offset(fd, offset)?)
+        let inside = in_engine();
+        let offset = self.engine.map_offset(fd, offset)?;
+        drop(inside);
+        map_shared(fd, len, offset)
     }
 
     fn close(&self, fd: i32) -> Result<()> {

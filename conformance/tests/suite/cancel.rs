@@ -324,21 +324,3 @@ ring_test!(by_file_in_the_table, |t| {
     ring.start(&[Sqe { fd: fd(&pipe.0), ..sqe::timeout(&later, 0, 0) }.data(3)]);
     assert_eq!(ring.run_one(sqe::cancel_fd(fd(&pipe.0), 0).data(9)), ENOENT);
 });
-
-// A worker's call that waits for another program is ended by a cancel, which cannot tell so yet.
-ring_test!(blocking_open, |t| {
-    let mut ring = t.ring(8)?;
-    let directory = sys::directory();
-    let path = sys::c_path(directory.path().join("fifo"));
-    sys::make_fifo(&path);
-    let open = sqe::openat(libc::AT_FDCWD, &path, libc::O_RDONLY, 0).with(IOSQE_ASYNC);
-    ring.start(&[open.data(1)]);
-    std::thread::sleep(ms(30));
-    ring.start(&[sqe::cancel(1, 0).data(2)]);
-    let got = by_data(&ring.settle(ms(300)));
-    // Whoever waits still is let go on.
-    let _ = sys::open_for_writing(&path);
-    // The kernel's own number for a call that was interrupted.
-    let ended = |res: i32| [-512, -libc::EINTR, ECANCELED].contains(&res);
-    assert!(matches!(got[..], [(1, res), (2, EALREADY)] if ended(res)), "{got:?}");
-});

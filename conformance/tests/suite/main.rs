@@ -15,6 +15,7 @@ mod eventfd;
 mod fs;
 mod futex;
 mod inherited;
+mod interrupted;
 mod lifetime;
 mod link;
 mod link_table;

@@ -111,6 +111,18 @@ impl<H: Host> Host for Checked<H> {
         self.host.syscall(number, args)
     }
 
+    fn interruptible(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        self.host.interruptible(number, args)
+    }
+
+    fn interrupt(&self, thread: u32) {
+        self.host.interrupt(thread);
+    }
+
+    fn recover(&self) {
+        self.host.recover();
+    }
+
     fn now(&self, clock: Clock) -> u64 {
         self.host.now(clock)
     }
@@ -153,7 +165,10 @@ impl<H: Host> Host for Checked<H> {
     }
 
     fn at_thread_exit(&self, body: Box<dyn FnOnce() + Send>) {
-        self.host.at_thread_exit(body);
+        self.host.at_thread_exit(Box::new(move || {
+            let _inside = inside();
+            body();
+        }));
     }
 
     fn thread_lives(&self, id: u32) -> bool {

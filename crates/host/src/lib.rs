@@ -21,6 +21,7 @@ pub mod atomic;
 pub mod bugs;
 pub mod calls;
 pub mod fault;
+pub mod interrupt;
 pub mod kernel_aio;
 pub mod memory;
 mod os;
@@ -127,6 +128,19 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// # Errors
     /// Whatever the call gives.
     fn syscall(&self, number: i64, args: [u64; 6]) -> Result<u64>;
+
+    /// Makes a system call that may wait for as long as others like, until the calling thread is
+    /// interrupted.
+    ///
+    /// # Errors
+    /// Whatever the call gives; `EINTR` from an interruption on, until the thread recovers.
+    fn interruptible(&self, number: i64, args: [u64; 6]) -> Result<u64>;
+
+    /// Interrupts another thread of the engine's, by its id of the system, as far as the host can.
+    fn interrupt(&self, thread: u32);
+
+    /// Ends the interruption of the calling thread, who knows that it was.
+    fn recover(&self);
 
     /// The time of a clock, nanoseconds.
     fn now(&self, clock: Clock) -> u64;

@@ -151,6 +151,20 @@ impl<S: Set> Host for Past<S> {
         result
     }
 
+    fn interruptible(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        let result = self.host.interruptible(number, args);
+        self.oracles.follow(number, &args, &result);
+        result
+    }
+
+    fn interrupt(&self, thread: u32) {
+        self.host.interrupt(thread);
+    }
+
+    fn recover(&self) {
+        self.host.recover();
+    }
+
     fn now(&self, clock: Clock) -> u64 {
         self.host.now(clock)
     }

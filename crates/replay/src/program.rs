@@ -142,8 +142,16 @@ pub(crate) fn nop() -> Sqe {
 }
 
 /// An entry that a worker serves.
-pub(crate) fn at_a_worker(fd: i32) -> Sqe {
-    Sqe { opcode: Op::Fsync as u8, fd, flags: IOSQE_ASYNC, user_data: 1, ..Sqe::default() }
+pub(crate) fn at_a_worker() -> Sqe {
+    // Through such a link nothing is opened without a worker; and what it leads to is no directory.
+    Sqe {
+        opcode: Op::Openat as u8,
+        fd: libc::AT_FDCWD,
+        addr: c"/proc/self/exe".as_ptr() as u64,
+        op_flags: libc::O_DIRECTORY as u32,
+        user_data: 1,
+        ..Sqe::default()
+    }
 }
 
 /// An entry that reads a byte from a pipe.

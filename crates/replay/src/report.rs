@@ -92,15 +92,17 @@ fn race(message: &str) -> Option<(String, String)> {
     let (mine, rest) = message.strip_prefix("data race: ")?.split_once(" what ")?;
     let (other, here) = rest.split_once(", unordered, at ")?;
     let (other, there) = other.split_once(" at ")?;
-    let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    let of = |place: &str| names.get(place.trim()).copied().unwrap_or("unknown");
+    let functions = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let of = |place: &str| functions.get(place.trim()).copied().unwrap_or("unknown");
     let (first, second) = (of(here), of(there));
     let access = |who: &str| {
         let (name, verb) = who.rsplit_once(' ').unwrap_or((who, ""));
         let verb = if verb.starts_with("wr") { "write" } else { "read" };
         format!("{verb} to link by {name}")
     };
-    let title = format!("BUG: KCSAN: data-race in {first} / {second}");
+    // In the order of their names, whoever came first: one race has one title.
+    let names = [first.min(second), first.max(second)];
+    let title = format!("BUG: KCSAN: data-race in {}", names.join(" / "));
     let text = format!(
         "{BAR}\n{title}\n\n{} on cpu 0:\n {first}+0x0/0x0 {}\n\n{} on cpu 1:\n {second}+0x0/0x0 {}\n\n{BAR}\n",
         access(mine),

@@ -4,7 +4,6 @@ use crate::host::Set;
 use crate::program::*;
 use ringfence_abi::*;
 use ringfence_checked::{fresh_thread, inside};
-use ringfence_host::Host;
 use ringfence_host::bugs::Bugs;
 use ringfence_lockdep as lockdep;
 use ringfence_sim as sim;
@@ -119,27 +118,19 @@ fn end<S: Set>(program: &Program<S>, ring: Ring<S>, fds: &[i32]) {
     program.rest();
 }
 
-/// A file that can be synced.
-fn file<S: Set>(program: &Program<S>) -> i32 {
-    let name = c"ringfence-replay";
-    let args = [name.as_ptr() as u64, u64::from(libc::MFD_CLOEXEC), 0, 0, 0, 0];
-    program.host.syscall(libc::SYS_memfd_create, args).expect("a file") as i32
-}
-
 /// A request waits; completions overflow; a request behind a drain, with a linked timeout, is held
 /// back; the program lets go of the ring.
 fn overflow<S: Set>() {
     let program = Program::<S>::new();
     let ring = program.ring(4);
     let (read_end, write_end) = program.pipe();
-    let file = file(&program);
     let mut byte = [0u8];
     ring.submit(&[read(read_end, byte.as_mut_ptr() as u64)]);
     for _ in 0..3 {
         ring.submit(&[nop(), nop(), nop(), nop()]);
     }
     let soon = nanos(1_000_000_000);
-    let held = Sqe { flags: IOSQE_IO_DRAIN | IOSQE_ASYNC, ..at_a_worker(file) };
+    let held = Sqe { flags: IOSQE_IO_DRAIN, ..at_a_worker() };
     ring.submit(&[linked(held), link_timeout(&soon)]);
     // What the request waits for may come before the ring goes, and then nothing is held back.
     let writer = Arc::clone(&program);
@@ -151,7 +142,7 @@ fn overflow<S: Set>() {
     ring.look();
     ring.close();
     writer.join();
-    end_without_ring(&program, &[read_end, write_end, file]);
+    end_without_ring(&program, &[read_end, write_end]);
 }
 
 fn end_without_ring<S: Set>(program: &Program<S>, fds: &[i32]) {
@@ -185,20 +176,18 @@ fn timers<S: Set>() {
 fn double_put<S: Set>() {
     let program = Program::<S>::new();
     let ring = program.ring(4);
-    let file = file(&program);
     let soon = nanos(20_000);
-    ring.submit(&[linked(at_a_worker(file)), link_timeout(&soon)]);
+    ring.submit(&[linked(at_a_worker()), link_timeout(&soon)]);
     ring.wait(2);
-    end(&program, ring, &[file]);
+    end(&program, ring, &[]);
 }
 
 /// A request at a worker, with a linked timeout that the program gives another time meanwhile.
 fn chain<S: Set>() {
     let program = Program::<S>::new();
     let ring = program.ring(4);
-    let file = file(&program);
     let (late, later) = (nanos(10_000_000_000), nanos(20_000_000_000));
-    ring.submit(&[linked(at_a_worker(file)), link_timeout(&late)]);
+    ring.submit(&[linked(at_a_worker()), link_timeout(&late)]);
     let update = Sqe {
         opcode: Op::TimeoutRemove as u8,
         addr: 2,
@@ -209,7 +198,7 @@ fn chain<S: Set>() {
     };
     ring.submit(&[update]);
     ring.wait(3);
-    end(&program, ring, &[file]);
+    end(&program, ring, &[]);
 }
 
 /// One thread destroys an AIO context while another asks it for events.

@@ -4,7 +4,7 @@
 use crate::config::{self, Backend};
 use crate::{raw, thread, window};
 use ringfence_abi::{Errno, Result};
-use ringfence_host::{Os, fault, kernel_aio, signal};
+use ringfence_host::{Os, fault, interrupt, kernel_aio, signal};
 use ringfence_uring::{Engine, Limits, Ring, Stats};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -40,8 +40,13 @@ pub(crate) fn start() {
     // The kernel's io_uring may be left alone while AIO is served.
     THROUGH.store(!crate::init::serves_io_uring(), Relaxed);
     signal::set_blocking_call(window::wait);
+    signal::set_guard(|body| {
+        let _inside = window::Inside::enter();
+        body();
+    });
     crate::signal::own();
     fault::set_handled();
+    interrupt::set_handled();
     kernel_aio::set_permission(crate::probe::kernel_aio);
     let engine = Engine::new(Os);
     engine.limit(&limits());

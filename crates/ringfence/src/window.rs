@@ -2,63 +2,15 @@
 //!
 //! While a thread is inside the engine, handlers of the program are put off (see `signal`). A
 //! blocking wait opens a window: handlers run then, and end the wait with `EINTR`. A handler that
-//! runs between the opening and the system call would be missed by the call, so the call checks
-//! for that first, and a handler that interrupts between check and call has its return moved
-//! (`leave_wait`). No signal mask is changed, so an undisturbed wait costs no other system call.
-#![expect(unsafe_code, reason = "a system call whose instructions a signal handler knows")]
+//! runs between the opening and the system call would be missed by the call, which is therefore one
+//! that a handler can keep from being made ([`ringfence_host::interrupt`]). No signal mask is changed, so an undisturbed wait costs no other system call.
+#![expect(unsafe_code, reason = "reads the mask that a wait is given")]
 
 use crate::signal;
 use crate::thread;
+use ringfence_host::interrupt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{Ordering, compiler_fence};
-
-std::arch::global_asm!(
-    ".text",
-    ".hidden ringfence_wait",
-    ".globl ringfence_wait",
-    ".type ringfence_wait, @function",
-    // long ringfence_wait(number rdi, const u64 args[6] rsi, const u32 *interrupted rdx)
-    "ringfence_wait:",
-    "mov rax, rdi",
-    "mov r11, rdx",
-    "mov rdi, [rsi]",
-    "mov rdx, [rsi + 16]",
-    "mov r10, [rsi + 24]",
-    "mov r8, [rsi + 32]",
-    "mov r9, [rsi + 40]",
-    "mov rsi, [rsi + 8]",
-    ".hidden ringfence_wait_check",
-    ".globl ringfence_wait_check",
-    "ringfence_wait_check:",
-    "cmp dword ptr [r11], 0",
-    "jne ringfence_wait_leave",
-    "syscall",
-    ".hidden ringfence_wait_done",
-    ".globl ringfence_wait_done",
-    "ringfence_wait_done:",
-    "ret",
-    ".hidden ringfence_wait_leave",
-    ".globl ringfence_wait_leave",
-    "ringfence_wait_leave:",
-    "mov rax, -4",
-    "ret",
-    ".size ringfence_wait, . - ringfence_wait",
-);
-
-unsafe extern "C" {
-    fn ringfence_wait(number: i64, args: *const u64, interrupted: *const u32) -> i64;
-    static ringfence_wait_check: u8;
-    static ringfence_wait_done: u8;
-    static ringfence_wait_leave: u8;
-}
-
-/// Where a thread has to go on that a handler interrupted at `ip`, if that was between the check
-/// and the system call.
-pub(crate) fn leave_wait(ip: u64) -> Option<u64> {
-    let check = std::ptr::addr_of!(ringfence_wait_check) as u64;
-    let done = std::ptr::addr_of!(ringfence_wait_done) as u64;
-    (check..done).contains(&ip).then_some(std::ptr::addr_of!(ringfence_wait_leave) as u64)
-}
 
 /// Makes a system call that may block, with the program's signal handlers let in.
 pub(crate) fn wait(number: i64, args: &[u64; 6]) -> i64 {
@@ -80,9 +32,7 @@ pub(crate) fn wait(number: i64, args: &[u64; 6]) -> i64 {
         mask = signal::stripped(unsafe { *(args[4] as *const u64) });
         args[4] = std::ptr::from_ref(&mask) as u64;
     }
-    // SAFETY: six arguments and the thread's own word; the kernel checks the arguments.
-    let result =
-        unsafe { ringfence_wait(number, args.as_ptr(), thread.interrupted.as_ptr().cast_const()) };
+    let result = interrupt::call(number, &args, &thread.interrupted);
     compiler_fence(Ordering::SeqCst);
     thread.window.store(0, Relaxed);
     std::hint::black_box(mask);

@@ -144,13 +144,16 @@ fn class(opcode: u8) -> Option<usize> {
 /// plain cancel yields: 0, or 1 for some operations.
 ///
 /// # Errors
-/// `ENOENT` if it is gone, `EALREADY` if a worker or a device has it.
+/// `ENOENT` if it is gone, `EALREADY` if a worker or a device has it; the worker's call is interrupted.
 pub(crate) fn cancel_parked<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<i32> {
     let entry = sub.parked.get(key).ok_or(Errno::ENOENT)?;
     let count = i32::from(class(entry.opcode).is_some());
     let req = match &entry.waits {
         Waits::Work { job } => {
-            let req = job.take().ok_or(Errno::EALREADY)?;
+            let Some(req) = job.take() else {
+                job.interrupt();
+                return Err(Errno::EALREADY);
+            };
             sub.at_workers -= 1;
             sub.parked.remove(key);
             Some(req)

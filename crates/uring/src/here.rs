@@ -105,6 +105,7 @@ impl<H: Host> Rest<H> {
     /// Gives to the pool what is the pool's.
     pub(crate) fn queue(&mut self, ring: &Arc<Ring<H>>) {
         if !self.jobs.is_empty() || !self.blocked.is_empty() {
+            ring.shared.tie_to_thread(&ring.host, &self.jobs);
             ring.shared.pools.queue(std::mem::take(&mut self.jobs), &self.blocked);
         }
     }

@@ -77,7 +77,7 @@ impl<H: Host> Ring<H> {
         }
         let punts = def.has(crate::opdef::CAN_WORK) && !def.has(crate::opdef::LOOKS_FIRST);
         if req.force_async && punts && !req.polled {
-            return Outcome::Work;
+            return Outcome::WorkUntried;
         }
         match req.credentials.clone() {
             None => (def.issue)(req, &mut Cx { ring: self, sub }),
@@ -94,11 +94,15 @@ impl<H: Host> Ring<H> {
             Outcome::Wait(events) => self.park_ready(sub, req, events, true),
             Outcome::WaitUntried(events) => self.park_ready(sub, req, events, false),
             Outcome::Work => {
-                let job = self.park_work(sub, req);
+                let job = self.park_work(sub, req, true);
+                sub.jobs.push(job);
+            }
+            Outcome::WorkUntried => {
+                let job = self.park_work(sub, req, false);
                 sub.jobs.push(job);
             }
             Outcome::Here(class) => {
-                let job = self.park_work(sub, req);
+                let job = self.park_work(sub, req, true);
                 sub.here.push((class, job));
             }
             Outcome::Resident => sub.reads.push((Read::Request(req), 0)),
@@ -119,13 +123,19 @@ impl<H: Host> Ring<H> {
     }
 
     /// Parks a request as one that someone has to make a call for.
-    fn park_work(self: &Arc<Self>, sub: &mut Submit<H>, mut req: Req<H>) -> Arc<Job<H>> {
+    fn park_work(
+        self: &Arc<Self>,
+        sub: &mut Submit<H>,
+        mut req: Req<H>,
+        tried: bool,
+    ) -> Arc<Job<H>> {
         req.polled = true;
         crate::kbuf::commit(sub, &mut req);
-        let timeout = take_link_timeout(&mut req);
+        let timeout = if tried { take_link_timeout(&mut req) } else { None };
         let key = sub.parked.next_key();
         let entry = (req.sqe.user_data, req.sqe.fd, req.sqe.opcode, req.has(IOSQE_FIXED_FILE));
-        let job = Job::new(self, key, req, sub.registered.worker_cpus.clone());
+        let task = self.task_of(sub, &req, tried);
+        let job = Job::new(self, key, req, sub.registered.worker_cpus.clone(), task);
         let (user_data, fd, opcode, fixed) = entry;
         let waits = Waits::Work { job: Arc::clone(&job) };
         let parked = Parked { user_data, fd, opcode, fixed, waits };

@@ -44,6 +44,7 @@ mod limits;
 mod locks;
 mod opdef;
 mod ops;
+mod orphans;
 mod outside;
 mod parked;
 mod patience;

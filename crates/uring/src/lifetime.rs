@@ -217,12 +217,14 @@ impl<H: Host> Ring<H> {
             .saturating_mul(1_000_000_000)
             .saturating_add(what.timeout.tv_nsec.max(0) as u64);
         let start = self.host.now(Clock::Monotonic);
+        let mut waited = false;
         loop {
             let result =
                 self.with_submit(|ring, sub| crate::cancel::cancel(&ring.host, sub, &wanted));
             match result {
+                Ok(_) | Err(Errno::ENOENT) if waited => return Ok(0),
                 Ok(count) => return Ok(count as u32),
-                Err(Errno::EALREADY) => {}
+                Err(Errno::EALREADY) => waited = true,
                 Err(errno) => return Err(errno),
             }
             if !endless && self.host.now(Clock::Monotonic).saturating_sub(start) >= limit {

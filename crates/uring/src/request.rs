@@ -253,6 +253,8 @@ pub(crate) enum Outcome {
     WaitUntried(u32),
     /// It blocks: let a worker do it.
     Work,
+    /// As `Work`, but nothing was tried: a linked timeout does not run while the worker makes the call.
+    WorkUntried,
     /// It has no form that refuses to block and mostly does not: let the submitting thread do it when
     /// it holds no lock. The number is its class of [`crate::patience`].
     Here(usize),

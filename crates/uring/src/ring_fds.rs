@@ -13,8 +13,8 @@ pub(crate) const RING_FDS_MAX: usize = 16;
 pub(crate) type Slots<H> = [Option<Arc<Ring<H>>>; RING_FDS_MAX];
 
 impl<H: Host> Shared<H> {
-    /// The calling thread's registered rings. The first time, their end is tied to the thread's:
-    /// they would stay for good, and be found by a later thread of the same number.
+    /// The calling thread's registered rings. The first time, their end is tied to the thread's, and
+    /// that of its work: they would stay for good, and be found by a later thread of the same number.
     pub(crate) fn slots<'a>(
         self: &Arc<Self>,
         host: &H,
@@ -22,10 +22,11 @@ impl<H: Host> Shared<H> {
     ) -> &'a mut Slots<H> {
         let thread = host.thread_id();
         rings.registered.entry(thread).or_insert_with(|| {
-            let shared = Arc::downgrade(self);
+            let (shared, here) = (Arc::downgrade(self), host.clone());
             host.at_thread_exit(Box::new(move || {
                 if let Some(shared) = shared.upgrade() {
                     shared.thread_gone(thread);
+                    shared.cancel_work_of(&here, thread);
                 }
             }));
             Slots::default()

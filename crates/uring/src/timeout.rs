@@ -320,6 +320,8 @@ impl<H: Host> Ring<H> {
         let res = match result {
             Ok(0) => Errno::ETIME.as_result(),
             Ok(count) => count,
+            // The kernel goes on to look for the target among what waits, and finds nothing.
+            Err(Errno::EALREADY) => Errno::ENOENT.as_result(),
             Err(errno) => errno.as_result(),
         };
         self.complete(sub, req, res);

@@ -59,11 +59,11 @@ impl<H: Host> Task<H> {
         }
     }
 
-    /// Does it; whether it was bounded work, and whether a wait.
-    fn run(self) -> (bool, bool) {
+    /// Does it, on the worker `thread`; whether it was bounded work, and whether a wait.
+    fn run(self, thread: u32) -> (bool, bool) {
         match self {
             Task::Job(job) => {
-                job.run();
+                job.run(At::Worker(thread));
                 (!job.unbounded, false)
             }
             Task::Wait(wait) => {
@@ -74,12 +74,15 @@ impl<H: Host> Task<H> {
     }
 }
 
-/// A request at a worker. Until a worker takes it, it can be cancelled.
+/// A request at a worker. Until a worker takes it, it can be cancelled; then the worker's call can
+/// be interrupted.
 pub(crate) struct Job<H: Host> {
     ring: Arc<Ring<H>>,
     pub(crate) key: Key,
     unbounded: bool,
     cpus: Option<Arc<Cpus>>,
+    /// The thread with which it ends, 0 for none.
+    pub(crate) task: u32,
     /// The worker that took it has made its call.
     made: AtomicBool<H>,
     state: Mutex<H, JobState<H>>,
@@ -88,6 +91,18 @@ pub(crate) struct Job<H: Host> {
 struct JobState<H: Host> {
     req: Option<Req<H>>,
     link_timeout: Option<Key>,
+    at: At,
+}
+
+/// Who makes the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// Nobody yet or any longer, or a thread of the program's.
+    Nobody,
+    /// The worker of this id.
+    Worker(u32),
+    /// A worker that was interrupted.
+    Interrupted,
 }
 
 impl<H: Host> Job<H> {
@@ -96,15 +111,17 @@ impl<H: Host> Job<H> {
         key: Key,
         req: Req<H>,
         cpus: Option<Arc<Cpus>>,
+        task: u32,
     ) -> Arc<Self> {
         let unbounded = Ops::<H>::get(req.sqe.opcode).is_some_and(|def| def.has(UNBOUNDED));
-        let state = JobState { req: Some(req), link_timeout: None };
+        let state = JobState { req: Some(req), link_timeout: None, at: At::Nobody };
         let state = mutex(&ring.host, &locks::JOB, state);
         Arc::new(Job {
             ring: Arc::clone(ring),
             key,
             unbounded,
             cpus,
+            task,
             made: AtomicBool::new(false),
             state,
         })
@@ -112,8 +129,13 @@ impl<H: Host> Job<H> {
 
     /// Takes the request; `None` once a worker, or a cancel, has.
     pub(crate) fn take(&self) -> Option<Req<H>> {
+        self.take_by(At::Nobody)
+    }
+
+    fn take_by(&self, at: At) -> Option<Req<H>> {
         let mut state = self.state.lock();
         let mut req = state.req.take()?;
+        state.at = at;
         self.ring.host.at(self.link_access(false, "take"));
         req.link_timeout = state.link_timeout;
         Some(req)
@@ -181,9 +203,31 @@ impl<H: Host> Job<H> {
         req.sqe.opcode != Op::Statx as u8 || crate::ops::fs::keep_path(req, &self.ring.host).is_ok()
     }
 
+    /// Interrupts the worker that has taken it, in its call or before. The lock keeps the worker from
+    /// going on to another job with the interruption under way.
+    pub(crate) fn interrupt(&self) {
+        let mut state = self.state.lock();
+        if let At::Worker(thread) = state.at {
+            self.ring.host.interrupt(thread);
+            state.at = At::Interrupted;
+        }
+    }
+
+    /// The call is made: what interrupted it must not interrupt the next.
+    fn call_made(&self) {
+        let at = std::mem::replace(&mut self.state.lock().at, At::Nobody);
+        if at == At::Interrupted {
+            self.ring.host.recover();
+        }
+    }
+
     /// Makes the blocking call; `None` if the request was taken before.
     pub(crate) fn call(&self) -> Option<(Req<H>, i32)> {
-        let mut req = self.take()?;
+        self.call_by(At::Nobody)
+    }
+
+    fn call_by(&self, at: At) -> Option<(Req<H>, i32)> {
+        let mut req = self.take_by(at)?;
         let work = Ops::<H>::get(req.sqe.opcode).map(|def| def.work);
         let host = &self.ring.host;
         host.at(Point::WorkerCall);
@@ -195,6 +239,9 @@ impl<H: Host> Job<H> {
                 .unwrap_or_else(|errno| errno.as_result()),
         };
         self.made.store(true, Ordering::Release);
+        if at != At::Nobody {
+            self.call_made();
+        }
         if const { H::BUGS.link_chain_race } {
             self.historic_free(&mut req, host);
         }
@@ -209,8 +256,8 @@ impl<H: Host> Job<H> {
     }
 
     /// Makes the call and gives the result back to the ring.
-    fn run(&self) {
-        if let Some((req, res)) = self.call() {
+    fn run(&self, at: At) {
+        if let Some((req, res)) = self.call_by(at) {
             self.ring.work_done(self.key, req, res);
         }
     }
@@ -430,7 +477,7 @@ impl<H: Host> Pool<H> {
         // No thread can be had: the work is done here rather than never.
         if alone {
             while let Some(job) = self.take_for_caller() {
-                job.run();
+                job.run(At::Nobody);
             }
         }
     }
@@ -444,6 +491,8 @@ impl<H: Host> Pool<H> {
     fn serve(self: &Arc<Self>) {
         let thread = self.host.syscall(libc::SYS_gettid, [0; 6]).unwrap_or(0);
         self.state.lock().serving.push(thread);
+        // A handler must not be the first to touch what is noted for this thread.
+        self.host.recover();
         let (mut cpus, mut begun) = (None, None);
         loop {
             let seen = self.bell.load(Ordering::Acquire);
@@ -462,7 +511,7 @@ impl<H: Host> Pool<H> {
             }
             if let Some(task) = next {
                 run_on(&self.host, task.cpus(), &mut cpus, &mut begun);
-                let (bounded, wait) = task.run();
+                let (bounded, wait) = task.run(thread as u32);
                 let mut state = self.state.lock();
                 state.idle += 1;
                 state.at_bounded -= u32::from(bounded);

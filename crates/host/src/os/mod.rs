@@ -6,7 +6,7 @@ mod thread_exit;
 mod vector;
 
 use crate::sync::{self, AtomicU32, LockClass, RawFutex};
-use crate::{Clock, Event, Host, RingMemory, fault, signal};
+use crate::{Clock, Event, Host, RingMemory, fault, interrupt, signal};
 use ringfence_abi::{Errno, Result};
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -45,10 +45,14 @@ fn epoll_pwait(epfd: i32, events: &mut [Event], timeout: Option<u64>, mask: u64)
     signal::blocking(libc::SYS_epoll_pwait, [epfd as u64, at, room, millis as u64, mask, 8])
 }
 
-/// All signals but the two that glibc keeps for set*id and thread cancellation, and those of a
-/// fault: a copy from a bad address is mended by their handler, and a blocked one kills.
-const ENGINE_THREAD_MASK: u64 =
-    !((1 << 31) | (1 << 32) | (1 << (libc::SIGSEGV - 1)) | (1 << (libc::SIGBUS - 1)));
+/// All signals but the two that glibc keeps for set*id and thread cancellation, that which interrupts
+/// a worker, and those of a fault: a copy from a bad address is mended by their handler, and a blocked
+/// one kills.
+const ENGINE_THREAD_MASK: u64 = !((1 << 31)
+    | (1 << 32)
+    | (1 << (libc::SIGSYS - 1))
+    | (1 << (libc::SIGSEGV - 1))
+    | (1 << (libc::SIGBUS - 1)));
 
 /// Sets the calling thread's signal mask and returns the one before.
 fn swap_mask(mask: u64) -> u64 {
@@ -102,6 +106,21 @@ impl Host for Os {
         let result = syscall(number, args);
         crate::watch::after(number, &args, &result);
         result
+    }
+
+    fn interruptible(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        crate::watch::before(number, &args);
+        let result = interrupt::interruptible(number, &args);
+        crate::watch::after(number, &args, &result);
+        result
+    }
+
+    fn interrupt(&self, thread: u32) {
+        interrupt::send(thread);
+    }
+
+    fn recover(&self) {
+        interrupt::recover();
     }
 
     #[inline]

@@ -7,7 +7,8 @@ struct Bodies(RefCell<Vec<Box<dyn FnOnce() + Send>>>);
 
 impl Drop for Bodies {
     fn drop(&mut self) {
-        self.0.take().into_iter().for_each(|body| body());
+        let mut bodies = self.0.take();
+        crate::signal::guarded(&mut || bodies.drain(..).for_each(|body| body()));
     }
 }
 

@@ -1,7 +1,9 @@
 /* A program with its own SIGSYS handler, which also blocks every signal. */
 #include "check.h"
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 static volatile int own;
 static volatile long inside;
@@ -22,6 +24,33 @@ static void *blocked(void *arg)
     return 0;
 }
 
+/* The engine interrupts its workers by a signal of this number, which the program does not see. */
+static void interrupt_a_worker(void)
+{
+    struct ring ring;
+    struct io_uring_cqe cqe;
+    char path[] = "/tmp/ringfence-sigsys-XXXXXX";
+    CHECK(mkdtemp(path) && !chdir(path) && !mkfifo("fifo", 0600));
+    ring_open(&ring, 4, 0);
+    for (int round = 0; round < 20; round++) {
+        struct io_uring_sqe *open = ring_sqe(&ring, IORING_OP_OPENAT, 1);
+        open->fd = AT_FDCWD;
+        open->addr = (unsigned long)"fifo";
+        open->flags = IOSQE_ASYNC;
+        CHECK(ring_enter(&ring, 1, 0) == 1);
+        usleep(1000 * (round % 4));
+        struct io_uring_sqe *cancel = ring_sqe(&ring, IORING_OP_ASYNC_CANCEL, 2);
+        cancel->addr = 1;
+        CHECK(ring_enter(&ring, 1, 2) == 1);
+        /* Whoever comes before the worker finds the request as it was. */
+        for (int i = 0; i < 2; i++)
+            CHECK(ring_reap(&ring, &cqe)
+                  && (cqe.user_data == 1 ? cqe.res == -512 || cqe.res == -ECANCELED
+                                         : cqe.res == -EALREADY || cqe.res == 0));
+    }
+    CHECK(!close(ring.fd) && !unlink("fifo") && !chdir("/") && !rmdir(path));
+}
+
 int main(void)
 {
     struct sigaction action, seen;
@@ -36,6 +65,11 @@ int main(void)
     CHECK(probe_call() == SERVED);
     raise(SIGSYS);
     CHECK(own == 1 && inside == SERVED);
+    /* With SA_RESTART the kernel would make an interrupted call again. */
+    action.sa_flags |= SA_RESTART;
+    CHECK(!sigaction(SIGSYS, &action, 0));
+    interrupt_a_worker();
+    CHECK(own == 1);
 
     sigset_t all, before;
     sigfillset(&all);

@@ -3,7 +3,8 @@
 
 use super::{action, bit};
 use crate::thread::{self, Thread};
-use crate::{raw, trap, window};
+use crate::{raw, trap};
+use ringfence_host::interrupt;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use std::sync::atomic::compiler_fence;
 
@@ -71,8 +72,11 @@ pub(super) unsafe extern "C-unwind" fn on_signal(
     // SAFETY: the kernel passes both, for as long as this runs.
     let (sent, frame) = unsafe { (&*info, &mut *context) };
     let by_kernel = sent.code > 0;
-    if signal == libc::SIGSYS && trap::on_sigsys(sent, frame) {
-        return;
+    if signal == libc::SIGSYS {
+        let ip = &mut frame.uc_mcontext.gregs[libc::REG_RIP as usize];
+        if interrupt::on_signal(sent.code, sent.value, ip) || trap::on_sigsys(sent, frame) {
+            return;
+        }
     }
     if by_kernel && matches!(signal, libc::SIGSEGV | libc::SIGBUS) && mend(frame) {
         return;
@@ -102,7 +106,7 @@ pub(super) unsafe extern "C-unwind" fn on_signal(
     if inside != 0 && in_window != 0 {
         thread.interrupted.store(1, Relaxed);
         let ip = &mut frame.uc_mcontext.gregs[libc::REG_RIP as usize];
-        if let Some(leave) = window::leave_wait(*ip as u64) {
+        if let Some(leave) = interrupt::leave(*ip as u64) {
             *ip = leave as i64;
         }
     }

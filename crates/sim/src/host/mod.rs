@@ -139,6 +139,32 @@ impl Host for SimHost {
         thread::step();
     }
 
+    fn interruptible(&self, number: i64, args: [u64; 6]) -> Result<u64> {
+        if current().is_none() {
+            return Os.interruptible(number, args);
+        }
+        if !thread::is_served() {
+            return self.syscall(number, args);
+        }
+        thread::point(calls::name(number));
+        thread::pass(1000);
+        self.delay();
+        let result = match self.fault(number, &args) {
+            Some(errno) => Err(errno),
+            None => thread::outside(|| Os.interruptible(number, args)),
+        };
+        thread::touched_the_world();
+        result
+    }
+
+    fn interrupt(&self, thread: u32) {
+        Os.interrupt(thread);
+    }
+
+    fn recover(&self) {
+        Os.recover();
+    }
+
     fn syscall(&self, number: i64, args: [u64; 6]) -> Result<u64> {
         if current().is_none() {
             return Os.syscall(number, args);

@@ -140,7 +140,7 @@ fn start<H: Host, R: Rule>(
     let outcome = prepare(ring, sub, &mut req, def).and_then(|()| {
         req.force_async = state.cold && is_absent(&ring.host, &req);
         let outcome = ring.attempt(sub, &mut req, def);
-        state.cold |= outcome == Outcome::Work;
+        state.cold |= matches!(outcome, Outcome::Work | Outcome::WorkUntried);
         judge(&ring.host, &req, outcome)
     });
     match outcome {
@@ -183,9 +183,11 @@ fn prepare<H: Host>(
 fn judge<H: Host>(host: &H, req: &Req<H>, outcome: Outcome) -> Result<Outcome> {
     match outcome {
         Outcome::Done(res) => refusal(req, res).map_or(Ok(outcome), Err),
-        Outcome::Work | Outcome::Device | Outcome::Here(_) | Outcome::Resident => {
-            look(host, req.sqe.fd)?.check_work(req.sqe.opcode).map(|()| outcome)
-        }
+        Outcome::Work
+        | Outcome::WorkUntried
+        | Outcome::Device
+        | Outcome::Here(_)
+        | Outcome::Resident => look(host, req.sqe.fd)?.check_work(req.sqe.opcode).map(|()| outcome),
         Outcome::Wait(_) | Outcome::WaitUntried(_) => {
             let file = look(host, req.sqe.fd)?;
             if req.sqe.opcode != Op::PollAdd as u8 {

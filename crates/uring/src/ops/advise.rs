@@ -26,7 +26,7 @@ pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     if req.sqe.opcode == Op::Fadvise as u8 && flag_only {
         return Outcome::Done(fadvise(req, &cx.ring.host));
     }
-    Outcome::Work
+    Outcome::WorkUntried
 }
 
 /// The length: 64 bits in `addr` or `off` if the 32-bit one is zero.

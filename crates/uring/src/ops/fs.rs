@@ -9,7 +9,7 @@ use ringfence_host::Host;
 
 /// They change directories and may wait for the disk: workers make them, as in the kernel.
 pub(crate) fn issue<H: Host>(_: &mut Req<H>, _: &mut Cx<'_, H>) -> Outcome {
-    Outcome::Work
+    Outcome::WorkUntried
 }
 
 /// Copies one or two paths; a registered file makes no sense here.
@@ -67,7 +67,7 @@ pub(crate) fn issue_statx<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outc
         return Outcome::Here(PATIENCE_META);
     }
     match keep_path(req, &cx.ring.host) {
-        Ok(()) => Outcome::Work,
+        Ok(()) => Outcome::WorkUntried,
         Err(errno) => Outcome::Done(errno.as_result()),
     }
 }

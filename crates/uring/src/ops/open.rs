@@ -49,16 +49,20 @@ fn prep<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>, how: OpenHow) -> Result
     Ok(())
 }
 
-fn open<H: Host>(req: &Req<H>, host: &H, how: &OpenHow) -> Result<u64> {
+fn open<H: Host>(
+    req: &Req<H>,
+    how: &OpenHow,
+    call: impl Fn(i64, [u64; 6]) -> Result<u64>,
+) -> Result<u64> {
     let Extra::Copies(copies) = &req.extra else { return Err(Errno::EINVAL) };
     let path = copies.paths[0].as_ptr() as u64;
     let at = std::ptr::from_ref(how) as u64;
     let dir = req.sqe.fd as i64 as u64;
     if req.sqe.opcode == Op::Openat as u8 && how.resolve == 0 {
         // openat ignores flags that openat2 refuses.
-        return host.syscall(libc::SYS_openat, [dir, path, how.flags, how.mode, 0, 0]);
+        return call(libc::SYS_openat, [dir, path, how.flags, how.mode, 0, 0]);
     }
-    host.syscall(libc::SYS_openat2, [dir, path, at, size_of::<OpenHow>() as u64, 0, 0])
+    call(libc::SYS_openat2, [dir, path, at, size_of::<OpenHow>() as u64, 0, 0])
 }
 
 pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
@@ -66,16 +70,16 @@ pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     let mut how = copies.how;
     if how.flags & SLOW != 0 || how.resolve & RESOLVE_CACHED != 0 {
         return if how.resolve & RESOLVE_CACHED != 0 {
-            let result = open(req, &cx.ring.host, &how);
+            let result = open(req, &how, |number, args| cx.call(number, args));
             done(req, result_of(result), cx)
         } else {
-            Outcome::Work
+            Outcome::WorkUntried
         };
     }
     let asked = how.flags;
     how.flags |= O_NONBLOCK;
     how.resolve |= RESOLVE_CACHED;
-    match open(req, &cx.ring.host, &how) {
+    match open(req, &how, |number, args| cx.call(number, args)) {
         Ok(fd) => {
             let is_path = asked & libc::O_PATH as u64 != 0;
             if asked & O_NONBLOCK == 0 && !is_path {
@@ -89,9 +93,15 @@ pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     }
 }
 
+/// What an open that was interrupted yields: the kernel's own ERESTARTSYS, which no system call shows.
+const INTERRUPTED: i32 = -512;
+
 pub(crate) fn work<H: Host>(req: &mut Req<H>, host: &H) -> i32 {
     let Extra::Copies(copies) = &req.extra else { return Errno::EINVAL.as_result() };
-    result_of(open(req, host, &copies.how))
+    match open(req, &copies.how, |number, args| host.interruptible(number, args)) {
+        Err(Errno::EINTR) => INTERRUPTED,
+        result => result_of(result),
+    }
 }
 
 /// Puts an opened file where it belongs.

@@ -43,7 +43,7 @@ pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
                 return Outcome::WaitUntried(IN);
             }
             // Nothing of it goes to a worker: it waits for its file.
-            Outcome::Work => return Outcome::Wait(IN),
+            Outcome::Work | Outcome::WorkUntried => return Outcome::Wait(IN),
             _ => return outcome,
         }
     }

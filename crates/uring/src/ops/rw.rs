@@ -303,7 +303,7 @@ fn rw<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>, way: Way) -> Outcome {
         };
     }
     if req.force_async && kind.regular && !req.polled {
-        return Outcome::Work;
+        return Outcome::WorkUntried;
     }
     if kind.instant {
         return done_so_far(req, transfer(req, &cx.ring.host, way, req.sqe.op_flags, kind.stream));

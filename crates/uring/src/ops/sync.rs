@@ -8,7 +8,7 @@ use ringfence_host::Host;
 
 /// Always to a worker, as the kernel does.
 pub(crate) fn issue<H: Host>(_: &mut Req<H>, _: &mut Cx<'_, H>) -> Outcome {
-    Outcome::Work
+    Outcome::WorkUntried
 }
 
 pub(crate) fn prep_fsync<H: Host>(req: &mut Req<H>, _: &mut Prep<'_, H>) -> Result<()> {
