@@ -171,9 +171,15 @@ impl<H: Host> Submit<H> {
     pub(crate) fn new_request(&mut self, sqe: &Sqe) -> Req<H> {
         self.alive += 1;
         debug_assert!(!self.cache.is_empty());
-        let mut req = self.cache.pop().unwrap_or_default();
+        let mut req = self.cache.pop().unwrap_or_else(Self::another);
         req.reset(sqe);
         req
+    }
+
+    /// A request that nobody asked for room for; there is no such caller.
+    #[cold]
+    fn another() -> Req<H> {
+        Req::default()
     }
 
     /// Takes a completed request back.
@@ -230,7 +236,7 @@ impl<H: Host> Ring<H> {
             // Such a program puts its entries at the start, and leaves head and tail at 0.
             sub.head = 0;
         }
-        let mut taken = 0;
+        let (mut taken, deferred) = (0, self.is_deferred());
         sub.submitting = true;
         let allowed = self.shared.requests_max.load(Ordering::Relaxed);
         let alive_max = if has_reserve() { allowed } else { 0 };
@@ -245,7 +251,7 @@ impl<H: Host> Ring<H> {
         // A submission that rewinds cannot be left and taken up again.
         sub.reads_plainly = entries >= BATCH_MIN && !rewinds && sub.residence.is_believed();
         while taken < entries {
-            if sub.alive >= alive_max || !sub.has_request(self.is_deferred()) {
+            if sub.alive >= alive_max || !sub.has_request(deferred) {
                 sub.starved = true;
                 break;
             }
