@@ -16,6 +16,7 @@ static ENGINE: LazyLock<Engine<Checked<Os>>> = LazyLock::new(|| {
     let engine = Engine::new(Checked::new(Os, LOCK_CLASSES));
     // No interceptor is there to see a thread leave what it shares.
     engine.tell_parted();
+    engine.tell_own_ids();
     ringfence_host::interrupt::own();
     engine
 });

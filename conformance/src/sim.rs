@@ -31,6 +31,7 @@ impl Simulated {
         let engine = Engine::new(checked);
         // No interceptor is there to see a thread leave what it shares.
         engine.tell_parted();
+        engine.tell_own_ids();
         ringfence_host::interrupt::own();
         Arc::new(Simulated { engine, host })
     }

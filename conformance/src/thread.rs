@@ -15,6 +15,20 @@ pub fn set_user(user: u32) {
     assert_eq!(got, 0, "setresuid");
 }
 
+/// Changes the calling thread's user for the file system alone, by libc's function or through `syscall`.
+pub fn set_file_user(user: u32, by_number: bool) {
+    // SAFETY: neither touches memory of ours.
+    unsafe {
+        if by_number {
+            libc::syscall(libc::SYS_setfsuid, libc::c_long::from(user));
+        } else {
+            libc::setfsuid(user);
+        }
+        // What it is now is told by a change to nothing.
+        assert_eq!(libc::setfsuid(u32::MAX), user as i32, "setfsuid");
+    }
+}
+
 /// Stops sharing with the other threads what `flags` name, those of `clone`.
 ///
 /// # Errors

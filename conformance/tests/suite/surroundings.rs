@@ -21,7 +21,10 @@ fn open(path: &std::ffi::CStr) -> Sqe {
 
 /// What an open gives, closed at once: 0 or the error.
 fn opened(ring: &mut Ring, entry: Sqe) -> i32 {
-    let got = ring.run_one(entry);
+    closed(ring.run_one(entry))
+}
+
+fn closed(got: i32) -> i32 {
     if got < 0 {
         return got;
     }
@@ -46,6 +49,111 @@ ring_test!(user_of_a_thread, |t| {
         assert_eq!(WAYS.map(|way| opened(&mut ring, entry.with(way))), [EACCES, EACCES]);
     });
     assert_eq!(WAYS.map(|way| opened(&mut ring, entry.with(way))), [0, 0]);
+});
+
+// So does one that has a user of its own for the file system alone.
+ring_test!(file_system_user_of_a_thread, |t| {
+    if sys::effective_user() != 0 {
+        return Err(Skip("needs root".to_owned()));
+    }
+    let mut ring = t.ring(8)?;
+    let (directory, _) = place();
+    let own = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(directory.path(), own).expect("chmod");
+    let path = sys::c_path(directory.path().join("file"));
+    let entry = open(&path);
+    assert_eq!(WAYS.map(|way| opened(&mut ring, entry.with(way))), [0, 0]);
+    for by_number in [false, true] {
+        sys::on_thread(|| {
+            thread::set_file_user(65_534, by_number);
+            assert_eq!(WAYS.map(|way| opened(&mut ring, entry.with(way))), [EACCES, EACCES]);
+        });
+        assert_eq!(WAYS.map(|way| opened(&mut ring, entry.with(way))), [0, 0]);
+    }
+});
+
+/// What the thread of a polling ring makes of an entry; it sleeps at first, and is woken.
+fn by_poller(ring: &mut Ring, entry: Sqe) -> i32 {
+    ring.push(entry);
+    let pending = ring.flush();
+    assert!(ring.enter(pending, 0, IORING_ENTER_SQ_WAKEUP).is_ok());
+    ring.wait().res
+}
+
+// The thread of a polling ring goes on as the user that made the ring, whoever the process is meanwhile.
+ring_test!(poller_keeps_its_user, |t| {
+    if sys::effective_user() != 0 {
+        return Err(Skip("needs root".to_owned()));
+    }
+    let flags = IORING_SETUP_SQPOLL;
+    let mut ring = t.ring_from(8, Params { flags, sq_thread_idle: 2000, ..Params::default() })?;
+    let (directory, _) = place();
+    let own = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(directory.path(), own).expect("chmod");
+    let path = sys::c_path(directory.path().join("file"));
+    let entry = open(&path);
+    assert_eq!(WAYS.map(|way| closed(by_poller(&mut ring, entry.with(way)))), [0, 0]);
+    sys::set_effective_user(65_534);
+    let polled = WAYS.map(|way| closed(by_poller(&mut ring, entry.with(way))));
+    let itself = std::fs::File::open(directory.path().join("file")).is_ok();
+    sys::set_effective_user(0);
+    assert_eq!((polled, itself), ([0, 0], false));
+    assert_eq!(WAYS.map(|way| closed(by_poller(&mut ring, entry.with(way)))), [0, 0]);
+});
+
+// After a change of user for good a polling ring serves on.
+ring_test!(poller_serves_after_a_change_for_good, |t| {
+    if sys::effective_user() != 0 {
+        return Err(Skip("needs root".to_owned()));
+    }
+    let flags = IORING_SETUP_SQPOLL;
+    let mut ring = t.ring_from(8, Params { flags, sq_thread_idle: 2000, ..Params::default() })?;
+    let file = sys::file_with(b"1234");
+    sys::set_user_for_good(65_534);
+    let mut buf = [0; 4];
+    assert_eq!(by_poller(&mut ring, sqe::read(fd(&file), &mut buf, 0)), 4);
+});
+
+// What a thread submits in a chain or behind a drain is done as its user, whoever lets it go on.
+ring_test!(user_of_what_goes_on_later, |t| {
+    if sys::effective_user() != 0 {
+        return Err(Skip("needs root".to_owned()));
+    }
+    let mut ring = t.ring(8)?;
+    let (directory, _) = place();
+    let own = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(directory.path(), own).expect("chmod");
+    let path = sys::c_path(directory.path().join("file"));
+    let entry = open(&path);
+    let (reader, mut writer) = sys::pipe();
+    let mut buf = [0; 4];
+    // What the engine needs threads for is started as the process's user.
+    ring.start(&[sqe::poll_add(fd(&reader), libc::POLLIN)]);
+    std::thread::sleep(ms(20));
+    writer.write_all(b"1234").expect("write");
+    assert_eq!(ring.settle(ms(20)).len(), 1);
+    sys::read_number(fd(&reader), &mut buf).expect("read");
+    let submitted = std::sync::Barrier::new(2);
+    let over = std::sync::Barrier::new(2);
+    let read = sqe::read_stream(fd(&reader), &mut buf).data(1).link();
+    let poll = sqe::poll_add(fd(&writer), libc::POLLOUT | libc::POLLERR).data(3);
+    let chain = [read, entry.data(2), poll, entry.with(IOSQE_IO_DRAIN).data(4)];
+    let shared = std::sync::Mutex::new(&mut ring);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::set_user(65_534);
+            shared.lock().expect("no panic").start(&chain);
+            submitted.wait();
+            // Its requests are cancelled if it ends.
+            over.wait();
+        });
+        submitted.wait();
+        writer.write_all(b"1234").expect("write");
+        let got = shared.lock().expect("no panic").settle(ms(50));
+        over.wait();
+        let result = |data| got.iter().find(|cqe| cqe.user_data == data).map(|cqe| cqe.res);
+        assert_eq!([1, 2, 4].map(result), [Some(4), Some(EACCES), Some(EACCES)]);
+    });
 });
 
 // A path is looked up from the directory of the thread that submits it.

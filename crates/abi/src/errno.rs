@@ -52,6 +52,7 @@ errnos! {
     EROFS = 30 "Read-only file system.",
     EPIPE = 32 "Broken pipe.",
     ENOSYS = 38 "The kernel has no such system call.",
+    EBADR = 53 "Completions were lost for want of memory.",
     ENODATA = 61 "No data available.",
     ETIME = 62 "A timer expired.",
     EOVERFLOW = 75 "Value too large.",

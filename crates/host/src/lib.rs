@@ -23,6 +23,7 @@ pub mod calls;
 pub mod fault;
 pub mod interrupt;
 pub mod kernel_aio;
+pub mod memory;
 mod os;
 pub mod plain;
 pub mod shm;

@@ -88,6 +88,7 @@ extern "C" fn construct() {
     // A child of fork may allocate, whatever other threads did at that moment.
     // SAFETY: called once, before there is a thread of ours.
     unsafe { dlmalloc::enable_alloc_after_fork() };
+    crate::reserve::keep();
     // A program that only links the library calls `ringfence_install`.
     if let Some(path) = own_path().filter(|path| is_preloaded(path)) {
         ringfence_runtime::start_preload(Some(whole(path)));

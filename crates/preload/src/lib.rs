@@ -8,6 +8,7 @@
 
 mod exports;
 mod memory;
+mod reserve;
 
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: reserve::Reserving = reserve::Reserving;

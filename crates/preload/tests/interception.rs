@@ -257,6 +257,14 @@ fn limits_of_requests_and_of_workers() {
     }
 }
 
+#[test]
+fn a_submission_stops_where_memory_ends() {
+    let program = compile("memory", &[]);
+    for what in ["polls", "timeouts", "linked", "works", "held", "kept"] {
+        Run::default().arg(what).succeeds(&program);
+    }
+}
+
 /// ls(1) closes standard output and standard error before it ends, to hear of a full disk.
 #[test]
 fn counters_are_told_though_the_program_closed_its_standard_error() {

@@ -198,6 +198,13 @@ pub(crate) fn tell_parted() {
     }
 }
 
+/// A thread has a user or group of its own for the file system.
+pub(crate) fn tell_own_ids() {
+    if let Some(engine) = engine() {
+        engine.tell_own_ids();
+    }
+}
+
 /// Lets the engine have threads again.
 pub(crate) fn call_threads_back() {
     if let Some(engine) = engine() {

@@ -54,6 +54,8 @@ mod window;
 
 pub use config::{Aio, Backend, Config, Counters, Log, Tier, parse_bytes, parse_workers};
 pub use probe::{Kernel, Probe};
+#[doc(hidden)]
+pub use ringfence_host::memory::{keep_reserve, reserve_spent};
 
 /// Starts to intercept in a program that links this crate; to be called at the start of `main`.
 /// True if calls are intercepted from now on, false if the kernel grants io_uring and is left to

@@ -136,6 +136,8 @@ functions! {
     pthread_create(thread: *mut c_ulong, attributes: *const c_void, start: usize, arg: *mut c_void) -> c_int;
     unshare(flags: c_int) -> c_int;
     setns(fd: c_int, kind: c_int) -> c_int;
+    setfsuid(user: c_uint) -> c_int;
+    setfsgid(group: c_uint) -> c_int;
     thrd_create(thread: *mut c_ulong, start: usize, arg: *mut c_void) -> c_int;
     _Fork() -> pid_t;
     execve(path: *const c_char, args: *const *const c_char, env: *const *const c_char) -> c_int;

@@ -139,19 +139,18 @@ fn strike<H: Host>(sub: &mut Submit<H>, key: Key) -> Result<i32> {
     let found = sub.parked.get(key).filter(waits_for_file);
     let struck = found.map(|entry| (entry.user_data, entry.opcode));
     let result = cancel_parked(sub, key);
-    if sub.submitting {
+    if sub.submitting && sub.struck.try_reserve(1).is_ok() {
         sub.struck.extend(struck);
     }
     result
 }
 
 fn cancel_all<H: Host>(sub: &mut Submit<H>, mut accepts: impl FnMut(&Parked<H>) -> bool) -> i32 {
-    let keys: Vec<Key> =
-        sub.parked.iter().filter(|(_, entry)| accepts(entry)).map(|(key, _)| key).collect();
-    let (mut count, mut at_once) = (0, [false; COUNTED.len()]);
-    for key in keys {
-        let class = sub.parked.get(key).and_then(|entry| class(entry.opcode));
-        if strike(sub, key).is_ok() {
+    let (mut at, mut count, mut at_once) = (0, 0, [false; COUNTED.len()]);
+    while let Some((key, entry, next)) = sub.parked.next_at(at) {
+        at = next;
+        let class = class(entry.opcode);
+        if accepts(entry) && strike(sub, key).is_ok() {
             match class {
                 Some(class) => at_once[class] = true,
                 None => count += 1,

@@ -5,11 +5,12 @@
 //! unlocking.
 
 use crate::ring::Layout;
+use crate::room::has_room;
 use ringfence_abi::{
     Cqe, IORING_CQ_EVENTFD_DISABLED, IORING_CQE_F_32, IORING_CQE_F_SKIP, IORING_SQ_CQ_OVERFLOW,
     layout,
 };
-use ringfence_host::sync::{Arc, Ordering};
+use ringfence_host::sync::{Arc, AtomicBool, Ordering};
 use ringfence_host::words::{Word, Words};
 use std::collections::VecDeque;
 
@@ -59,9 +60,16 @@ pub(crate) struct View<W: Word> {
     /// Not 0 while completions wait outside the ring.
     overflowed: W,
     timeouts: W,
+    /// Completions were lost and nobody has been told.
+    lost: AtomicBool,
 }
 
 impl<W: Word> View<W> {
+    /// Whether completions were lost since this was asked last.
+    pub(crate) fn take_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed) && self.lost.swap(false, Ordering::Relaxed)
+    }
+
     /// Entries in the ring and the count of fired timeouts, unless completions wait outside the
     /// ring, which must be moved into it first.
     pub(crate) fn look(&self, shm: &impl Words, ring: &Layout) -> Option<(u32, u32)> {
@@ -145,7 +153,7 @@ impl<W: Word> Cq<W> {
             self.posted = self.posted.wrapping_add(1);
             // Once anything overflowed, later ones queue behind it, or order would be lost.
             if !self.overflow.is_empty() || !self.write(shm, ring, entry) {
-                self.overflow.push_back(*entry);
+                self.keep(shm, entry);
                 if ring.io_events == 0 {
                     shm.set_bits(layout::SQ_FLAGS, IORING_SQ_CQ_OVERFLOW);
                 }
@@ -167,6 +175,17 @@ impl<W: Word> Cq<W> {
         }
         self.posted = self.posted.wrapping_add(1);
         Some(self.publish(shm, ring))
+    }
+
+    /// Keeps a completion outside the ring; without memory for it it is lost, and counted.
+    fn keep(&mut self, shm: &impl Words, entry: &Entry) {
+        let count = self.overflow.len() + 1;
+        if has_room(&mut self.overflow, count) {
+            return self.overflow.push_back(*entry);
+        }
+        let lost = shm.load(layout::CQ_OVERFLOW, Ordering::Relaxed).wrapping_add(1);
+        shm.store(layout::CQ_OVERFLOW, lost, Ordering::Relaxed);
+        self.view.lost.store(true, Ordering::Relaxed);
     }
 
     fn publish(&mut self, shm: &impl Words, ring: &Layout) -> Wake {

@@ -91,6 +91,10 @@ impl<H: Host> Ring<H> {
     /// Puts a request behind the drain, and starts what may start.
     pub(crate) fn drain_or_issue(self: &Arc<Self>, sub: &mut Submit<H>, req: Req<H>) {
         let drains = req.has(IOSQE_IO_DRAIN);
+        let count = sub.drain.deferred.len() + 1;
+        if !crate::room::has_room(&mut sub.drain.deferred, count) {
+            return self.fail(sub, req, Errno::ENOMEM);
+        }
         sub.drain.held += members(&req);
         sub.drain.deferred.push_back(req);
         self.run_drain(sub);

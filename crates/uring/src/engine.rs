@@ -453,6 +453,7 @@ impl<H: Host> Engine<H> {
         let inherited = self.shared.to_inherit();
         child.shared.inherits.store(!inherited.is_empty(), Ordering::Release);
         *child.shared.inherited.lock() = inherited;
+        child.shared.pools.inherit(&self.shared.pools);
         // What threads remember of the parent's rings is void.
         child.shared.epoch.store(self.epoch() + 1, Ordering::Release);
         child
@@ -544,6 +545,7 @@ pub(crate) fn new_ring<H: Host>(
         released: AtomicBool::new(false),
         announces: AtomicBool::new(false),
         holds: AtomicBool::new(false),
+        sq_user: std::sync::OnceLock::new(),
         sq_asked: AtomicBool::new(false),
         poll_fd: AtomicI32::new(-1),
         eventfd: mutex(host, &locks::EVENTFD, None),

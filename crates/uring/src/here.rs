@@ -14,7 +14,7 @@ use crate::residence::Residence;
 use crate::ring::Ring;
 use crate::submit::Submit;
 use crate::work::Job;
-use ringfence_abi::{Cqe, Op, Sqe};
+use ringfence_abi::{Cqe, Errno, Op, Sqe};
 use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Clock, Host, Point};
 
@@ -221,6 +221,11 @@ impl<H: Host> Ring<H> {
             let cqe = Cqe { user_data: sqe.user_data, res, flags: 0 };
             sub.batch.push(Entry { cqe, ..Entry::default() });
             return;
+        }
+        if !sub.has_request(self.is_deferred()) {
+            let res = Errno::ENOMEM.as_result();
+            let cqe = Cqe { user_data: sqe.user_data, res, flags: 0 };
+            return sub.batch.push(Entry { cqe, ..Entry::default() });
         }
         // The end of the file, or an error: it is read again, as any other.
         let mut req = sub.new_request(sqe);

@@ -25,18 +25,25 @@ pub(crate) type Cpus = [u64; 16];
 pub(crate) struct Home {
     user: u64,
     group: u64,
+    /// User and group for the file system alone, where some thread was seen to have such.
+    own: [u64; 2],
     /// A thread that shares its directory, root and namespaces.
     thread: u64,
 }
 
 impl Home {
     /// The calling thread's.
-    pub(crate) fn of_caller<H: Host>(host: &H) -> Home {
-        // setfsuid(-1) would tell the file-system user, but sandboxes that forbid a change of user,
-        // QEMU's for one, kill who calls it.
+    pub(crate) fn of_caller<H: Host>(host: &H, own_ids: bool) -> Home {
         let is = |number| host.syscall(number, [0; 6]).unwrap_or(0);
-        let thread = is(libc::SYS_gettid);
-        Home { user: is(libc::SYS_geteuid), group: is(libc::SYS_getegid), thread }
+        let (user, group) = (is(libc::SYS_geteuid), is(libc::SYS_getegid));
+        // setfsuid(-1) tells the file-system user, but sandboxes that forbid a change of user, QEMU's for
+        // one, kill who calls it: so it is called only where the program has.
+        let own = |number, other| match own_ids {
+            true => host.syscall(number, [u64::from(u32::MAX), 0, 0, 0, 0, 0]).unwrap_or(other),
+            false => other,
+        };
+        let own = [own(libc::SYS_setfsuid, user), own(libc::SYS_setfsgid, group)];
+        Home { user, group, own, thread: is(libc::SYS_gettid) }
     }
 
     /// The same by the way of another thread.
@@ -46,7 +53,7 @@ impl Home {
 
     /// Whether the user and the group are the same.
     pub(crate) fn is_user_of(&self, other: &Home) -> bool {
-        (self.user, self.group) == (other.user, other.group)
+        (self.user, self.group, self.own) == (other.user, other.group, other.own)
     }
 
     /// Whether the rest is the same too; where kcmp is refused, it is taken to be.
@@ -70,6 +77,8 @@ pub(crate) struct Pools<H: Host> {
     others: Mutex<H, Vec<Arc<Pool<H>>>>,
     /// Threads may have left the directory, root and namespaces that they shared.
     parted: AtomicBool<H>,
+    /// Threads may have a user or group of their own, for the file system or altogether.
+    own_ids: AtomicBool<H>,
 }
 
 impl<H: Host> Pools<H> {
@@ -79,12 +88,13 @@ impl<H: Host> Pools<H> {
             first: Arc::new(Pool::new(host.clone())),
             others: mutex(host, &crate::locks::POOL, Vec::new()),
             parted: AtomicBool::new(false),
+            own_ids: AtomicBool::new(false),
         }
     }
 
     /// Queues work for threads with the surroundings of the calling one.
     pub(crate) fn queue(&self, jobs: Vec<Arc<Job<H>>>, waits: &[Arc<Blocked<H>>]) {
-        let home = Home::of_caller(&self.host);
+        let home = Home::of_caller(&self.host, self.own_ids.load(Ordering::Relaxed));
         self.of(home).queue(jobs, waits);
     }
 
@@ -110,6 +120,22 @@ impl<H: Host> Pools<H> {
     /// See [`crate::Engine::tell_parted`].
     pub(crate) fn tell_parted(&self) {
         self.parted.store(true, Ordering::Relaxed);
+    }
+
+    /// See [`crate::Engine::tell_own_ids`].
+    pub(crate) fn tell_own_ids(&self) {
+        self.own_ids.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was told.
+    pub(crate) fn have_own_ids(&self) -> bool {
+        self.own_ids.load(Ordering::Relaxed)
+    }
+
+    /// Takes over what was seen of threads: that of a forked child is its parent's.
+    pub(crate) fn inherit(&self, parent: &Pools<H>) {
+        self.parted.store(parent.parted.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.own_ids.store(parent.own_ids.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     fn all(&self) -> impl Iterator<Item = Arc<Pool<H>>> {

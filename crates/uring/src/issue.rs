@@ -12,6 +12,9 @@ use ringfence_abi::*;
 use ringfence_host::Host;
 use ringfence_host::sync::Arc;
 
+/// Completions that are gathered before they are posted while many requests are ready.
+const BATCH_MAX: usize = 1024;
+
 /// What issue may look at and change besides the request itself.
 pub(crate) struct Cx<'a, H: Host> {
     pub(crate) ring: &'a Arc<Ring<H>>,
@@ -147,6 +150,9 @@ impl<H: Host> Ring<H> {
     pub(crate) fn run_ready(self: &Arc<Self>, sub: &mut Submit<H>) {
         while let Some(req) = sub.ready.pop_front() {
             self.issue(sub, req);
+            if sub.batch.len() >= BATCH_MAX {
+                self.post_early(sub);
+            }
         }
     }
 

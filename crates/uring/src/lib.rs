@@ -59,6 +59,7 @@ mod returned;
 mod rights;
 mod ring;
 mod ring_fds;
+mod room;
 mod same_file;
 mod setup;
 mod sq;

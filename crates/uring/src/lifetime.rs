@@ -135,8 +135,9 @@ impl<H: Host> Ring<H> {
 
     /// Cancels all that is parked; what a worker has ends when the worker is done.
     fn cancel_everything(self: &Arc<Self>, sub: &mut Submit<H>) {
-        let keys: Vec<_> = sub.parked.iter().map(|(key, _)| key).collect();
-        for key in keys {
+        let mut at = 0;
+        while let Some((key, _, next)) = sub.parked.next_at(at) {
+            at = next;
             let _ = crate::cancel::cancel_parked(sub, key);
         }
     }

@@ -38,6 +38,13 @@ impl<H: Host> Engine<H> {
         self.shared.pools.tell_parted();
     }
 
+    /// Threads may have come to have a user or a group of their own, by `setfsuid` for the file system or
+    /// altogether: workers are from now on chosen by the former too, and what goes on later, in a chain or
+    /// behind a drain, is done as the user that submitted it.
+    pub fn tell_own_ids(&self) {
+        self.shared.pools.tell_own_ids();
+    }
+
     /// Lets the engine have threads again.
     pub fn call_threads_back(&self) {
         self.shared.pools.send_away(false);

@@ -25,12 +25,12 @@ impl<H: Host> Ring<H> {
             if sub.at_workers == 0 {
                 return;
             }
-            let is_its =
-                |waits: &Waits<H>| matches!(waits, Waits::Work { job } if job.task == thread);
-            let parked = sub.parked.iter().filter(|(_, entry)| is_its(&entry.waits));
-            let keys: Vec<_> = parked.map(|(key, _)| key).collect();
-            for key in keys {
-                let _ = crate::cancel::cancel_parked(sub, key);
+            let mut at = 0;
+            while let Some((key, entry, next)) = sub.parked.next_at(at) {
+                at = next;
+                if matches!(&entry.waits, Waits::Work { job } if job.task == thread) {
+                    let _ = crate::cancel::cancel_parked(sub, key);
+                }
             }
         });
     }

@@ -82,6 +82,11 @@ impl<H: Host> Table<H> {
         Table { slots: Vec::new(), free: NONE, buckets: vec![NONE; 16], len: 0 }
     }
 
+    /// Whether there is room for so many in all.
+    pub(crate) fn has_room(&mut self, count: usize) -> bool {
+        crate::room::has_room(&mut self.slots, count)
+    }
+
     /// How many are parked.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -103,7 +108,8 @@ impl<H: Host> Table<H> {
 
     /// Parks an entry.
     pub(crate) fn insert(&mut self, entry: Parked<H>) -> Key {
-        if self.len >= self.buckets.len() * 2 {
+        // Where there is no memory for it, that is tried again with twice as many.
+        if self.len >= self.buckets.len() * 2 && self.len.is_power_of_two() {
             self.grow();
         }
         let bucket = self.bucket(entry.user_data);
@@ -131,7 +137,12 @@ impl<H: Host> Table<H> {
     }
 
     fn grow(&mut self) {
-        self.buckets = vec![NONE; self.buckets.len() * 4];
+        let (count, mut buckets) = (self.buckets.len() * 4, Vec::new());
+        if buckets.try_reserve_exact(count).is_err() {
+            return;
+        }
+        buckets.resize(count, NONE);
+        self.buckets = buckets;
         for index in 0..self.slots.len() {
             if let Some(entry) = &self.slots[index].entry {
                 let bucket = self.bucket(entry.user_data);
@@ -198,6 +209,15 @@ impl<H: Host> Table<H> {
             index = slot.next;
         }
         None
+    }
+
+    /// The first entry from a place on, and the place after it: a walk during which entries are taken
+    /// out.
+    pub(crate) fn next_at(&self, index: usize) -> Option<(Key, &Parked<H>, usize)> {
+        self.slots.iter().enumerate().skip(index).find_map(|(index, slot)| {
+            let key = Key { index: index as u32, generation: slot.generation };
+            slot.entry.as_ref().map(|entry| (key, entry, index + 1))
+        })
     }
 
     /// Every entry, to be changed, in no promised order.

@@ -235,7 +235,12 @@ impl<H: Host> Ring<H> {
     fn watch(&self, sub: &mut Submit<H>, fd: i32, tried: bool, trusted: bool) -> Result<()> {
         let epfd = self.epoll()?;
         let files = &mut sub.polled;
+        files.watched.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let watched = files.watched.entry(fd).or_default();
+        let count = watched.waiting.len() + 1;
+        if !crate::room::has_room(&mut watched.waiting, count) {
+            return Err(Errno::ENOMEM);
+        }
         if watched.registered && tried && trusted {
             return Ok(());
         }

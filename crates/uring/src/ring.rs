@@ -3,12 +3,14 @@
 use crate::cq::{Cq, Entry, View, Wake};
 use crate::engine::Shared;
 use crate::here::Rest;
+use crate::register::personality::Credentials;
 use crate::submit::Submit;
 use ringfence_abi::*;
 use ringfence_host::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 use ringfence_host::shm::Shm;
 use ringfence_host::sync::{self, Arc, Mutex, MutexGuard, Ordering};
 use ringfence_host::{Host, calls};
+use std::sync::OnceLock;
 
 /// The shape of a ring, fixed at setup but for its sizes, which change under both locks.
 #[derive(Debug)]
@@ -185,6 +187,8 @@ pub struct Ring<H: Host> {
     pub(crate) announces: AtomicBool<H>,
     /// It holds files, an eventfd or a thread, though nothing may be pending.
     pub(crate) holds: AtomicBool<H>,
+    /// Who set the ring up, for its SQPOLL thread to go on as.
+    pub(crate) sq_user: OnceLock<Arc<Credentials>>,
     /// The program asked the SQPOLL thread to wake up.
     pub(crate) sq_asked: AtomicBool<H>,
     /// Readable while the completion queue is not empty, -1 until someone polls the ring.
@@ -274,6 +278,21 @@ impl<H: Host> Ring<H> {
         }
         self.wake(&after);
         (result, rest)
+    }
+
+    /// Posts the batch of completions in the middle of others, so that it does not grow with their
+    /// number; not where timeouts count completions, which are to be looked at after each batch.
+    #[cold]
+    pub(crate) fn post_early(self: &Arc<Self>, sub: &mut Submit<H>) {
+        if sub.timers.counts() || self.layout.io_events > 0 {
+            return;
+        }
+        let mut cq = self.cq.lock();
+        cq.timeouts = cq.timeouts.wrapping_add(std::mem::take(&mut sub.fired));
+        let wake = cq.post(&self.shm, &self.layout, &sub.batch);
+        drop(cq);
+        sub.batch.clear();
+        sub.after.wake.merge(wake);
     }
 
     /// Posts the batch of completions.

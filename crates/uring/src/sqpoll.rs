@@ -1,5 +1,6 @@
 //! `IORING_SETUP_SQPOLL`: a thread of the ring's own that consumes the submission queue.
 
+use crate::register::personality::Credentials;
 use crate::ring::{Ring, SQ_WAKER_EVENT};
 use crate::sq;
 use crate::wait::Role;
@@ -32,6 +33,9 @@ impl<H: Host> Ring<H> {
             ms => u64::from(ms),
         };
         let cpu = self.has(IORING_SETUP_SQ_AFF).then_some(params.sq_thread_cpu);
+        if let Some(user) = Credentials::that_may_change(&self.host) {
+            let _ = self.sq_user.set(user);
+        }
         self.make_sq_waker()?;
         let ring = Arc::clone(self);
         self.host.spawn("ringfence/sq", Box::new(move || ring.serve_sq(idle * 1_000_000, cpu)))

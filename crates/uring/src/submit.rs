@@ -8,6 +8,7 @@ use crate::ops::zero_copy::is_notified;
 use crate::parked::Table;
 use crate::poll::Files as Polled;
 use crate::register::Registered;
+use crate::register::personality::Credentials;
 use crate::request::{FileRef, Outcome, Req};
 use crate::residence::BATCH_MIN;
 use crate::ring::{After, Ring};
@@ -16,11 +17,15 @@ use crate::timeout::Timers;
 use crate::work::Job;
 use ringfence_abi::*;
 use ringfence_host::Host;
+use ringfence_host::memory::has_reserve;
 use ringfence_host::sync::{Arc, Ordering};
 use std::collections::VecDeque;
 
+/// Entry flags by which it, or what follows, goes on later.
+const DEFERS: u8 = IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_IO_DRAIN;
+
 /// Most recycled requests a ring keeps.
-const CACHE_MAX: usize = 512;
+pub(crate) const CACHE_MAX: usize = 512;
 
 /// The place of metadata in [`Submit::patience`]; reads and writes stand before it.
 pub(crate) const PATIENCE_META: usize = 2;
@@ -41,7 +46,10 @@ pub(crate) struct Submit<H: Host> {
     /// Entries with an invalid index so far.
     dropped: u32,
     /// Recycled requests.
-    cache: Vec<Req<H>>,
+    pub(crate) cache: Vec<Req<H>>,
+    /// Whom the requests of this submission are made as, if the calling thread need not be that when
+    /// they are.
+    pub(crate) on_behalf: Option<Arc<Credentials>>,
     /// The link chain being put together.
     pub(crate) chain: Vec<Req<H>>,
     /// Requests to be issued next, before the lock is released.
@@ -97,6 +105,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) clock: Option<u64>,
     /// Requests alive: prepared and not completed.
     pub(crate) alive: usize,
+    /// Requests that exist, recycled ones included; there is a place for each wherever they stand.
+    pub(crate) made: usize,
     /// The most requests that there was memory for.
     pub(crate) held_max: usize,
     /// The last submission stopped where no more requests are allowed.
@@ -117,6 +127,7 @@ impl<H: Host> Submit<H> {
             head: 0,
             dropped: 0,
             cache: Vec::new(),
+            on_behalf: None,
             chain: Vec::new(),
             ready: VecDeque::new(),
             batch: Vec::with_capacity(32),
@@ -144,6 +155,7 @@ impl<H: Host> Submit<H> {
             residence: crate::residence::Residence::default(),
             clock: None,
             alive: 0,
+            made: 0,
             held_max: 0,
             starved: false,
             counts: [0; Op::COUNT],
@@ -158,19 +170,19 @@ impl<H: Host> Submit<H> {
         self.head
     }
 
-    /// A request for an entry, from the cache if it has one.
+    /// A request for an entry; that there is one was asked before.
     #[inline(always)]
     pub(crate) fn new_request(&mut self, sqe: &Sqe) -> Req<H> {
         self.alive += 1;
-        let mut req = self.cache.pop().unwrap_or_else(|| self.one_more());
+        debug_assert!(!self.cache.is_empty());
+        let mut req = self.cache.pop().unwrap_or_else(Self::another);
         req.reset(sqe);
         req
     }
 
-    /// Memory for one request more than there was, for all of it is in use.
+    /// A request that nobody asked for room for; there is no such caller.
     #[cold]
-    fn one_more(&mut self) -> Req<H> {
-        self.held_max = self.held_max.max(self.alive);
+    fn another() -> Req<H> {
         Req::default()
     }
 
@@ -190,6 +202,8 @@ impl<H: Host> Submit<H> {
         }
         if self.cache.len() < CACHE_MAX {
             self.cache.push(req);
+        } else {
+            self.made -= 1;
         }
     }
 
@@ -226,15 +240,22 @@ impl<H: Host> Ring<H> {
             // Such a program puts its entries at the start, and leaves head and tail at 0.
             sub.head = 0;
         }
-        let mut taken = 0;
+        let (mut taken, deferred) = (0, self.is_deferred());
         sub.submitting = true;
-        let alive_max = self.shared.requests_max.load(Ordering::Relaxed);
+        let allowed = self.shared.requests_max.load(Ordering::Relaxed);
+        let alive_max = if has_reserve() { allowed } else { 0 };
+        sub.on_behalf = None;
+        if entries > 0
+            && let Some(user) = self.sq_user.get()
+        {
+            sub.on_behalf = Some(user).filter(|user| user.were_callers(&self.host)).cloned();
+        }
         sub.starved = false;
         sub.paused = false;
         // A submission that rewinds cannot be left and taken up again.
         sub.reads_plainly = entries >= BATCH_MIN && !rewinds && sub.residence.is_believed();
         while taken < entries {
-            if sub.alive >= alive_max {
+            if sub.alive >= alive_max || !sub.has_request(deferred) {
                 sub.starved = true;
                 break;
             }
@@ -355,6 +376,12 @@ impl<H: Host> Ring<H> {
     /// An entry of any kind.
     fn submit_any(self: &Arc<Self>, sub: &mut Submit<H>, sqe: &Sqe) -> Result<()> {
         let mut req = sub.new_request(sqe);
+        let goes_on_later =
+            !sub.chain.is_empty() || sub.drain.is_active() || sqe.flags & DEFERS != 0;
+        if goes_on_later && sub.on_behalf.is_none() && self.shared.pools.have_own_ids() {
+            // Whoever comes along lets it go on; some thread was seen to be another user.
+            sub.on_behalf = Credentials::of_caller(&self.host);
+        }
         let prepared = self.init(sub, &mut req);
         let linked = req.is_linked();
         if let Err(errno) = prepared {
@@ -437,6 +464,8 @@ impl<H: Host> Ring<H> {
         if req.sqe.personality != 0 {
             let credentials = sub.registered.personalities.get(req.sqe.personality)?;
             req.credentials = Some(credentials);
+        } else if sub.on_behalf.is_some() {
+            req.credentials.clone_from(&sub.on_behalf);
         }
         (def.prep)(req, &mut Prep { ring: self, sub, at_once })
     }

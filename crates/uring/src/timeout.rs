@@ -7,6 +7,7 @@
 use crate::parked::{Key, Parked, Waits};
 use crate::request::{Extra, Req};
 use crate::ring::Ring;
+use crate::room::has_room;
 use crate::submit::Submit;
 use ringfence_abi::*;
 use ringfence_host::sync::{Arc, Ordering};
@@ -44,6 +45,8 @@ pub(crate) struct Timers {
     live: usize,
     /// Timeouts that count completions.
     counted: Vec<Key>,
+    /// There has been a timeout.
+    used: bool,
 }
 
 /// A key in the heap; its order means nothing.
@@ -62,7 +65,33 @@ impl Ord for KeyOrder {
     }
 }
 
+/// The heap has room for so many tombstones, and for one to each so many requests, besides requests.
+const TOMBSTONES_ROOM: usize = 16;
+const TOMBSTONES_SHARE: usize = 4;
+
 impl Timers {
+    /// A timeout comes, `counts` completions perhaps, in a ring of `requests`.
+    ///
+    /// # Errors
+    /// `ENOMEM` without room for as many timers as requests.
+    pub(crate) fn expect(&mut self, requests: usize, counts: bool) -> Result<()> {
+        self.used = true;
+        let room = !counts || has_room(&mut self.counted, requests);
+        if room && self.has_room(requests) { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+
+    /// Whether any of them counts completions.
+    pub(crate) fn counts(&self) -> bool {
+        !self.counted.is_empty()
+    }
+
+    /// Whether so many requests may all be timers, if any are.
+    pub(crate) fn has_room(&mut self, requests: usize) -> bool {
+        let heap = requests + requests / TOMBSTONES_SHARE + TOMBSTONES_ROOM;
+        let counted = self.counted.capacity() == 0 || has_room(&mut self.counted, requests);
+        counted && (!self.used || has_room(&mut self.heap, heap))
+    }
+
     fn push(&mut self, deadline: u64, key: Key) {
         self.live += 1;
         if deadline != u64::MAX {
@@ -85,7 +114,8 @@ impl Timers {
     }
 
     fn compact(&mut self, is_live: impl Fn(Key) -> bool) {
-        if self.heap.len() > 2 * self.live + TOMBSTONES_MIN {
+        let full = self.heap.len() == self.heap.capacity();
+        if full || self.heap.len() > 2 * self.live + TOMBSTONES_MIN {
             self.heap.retain(|Reverse((_, _, key))| is_live(key.0));
         }
     }
@@ -127,9 +157,9 @@ pub(crate) fn deadline_in<H: Host>(host: &H, sub: &mut Submit<H>, time: &Time) -
 
 impl<H: Host> Ring<H> {
     fn arm(&self, sub: &mut Submit<H>, key: Key, deadline: u64) {
-        sub.timers.push(deadline, key);
         let parked = &sub.parked;
         sub.timers.compact(|key| parked.get(key).is_some());
+        sub.timers.push(deadline, key);
         self.publish_deadline(sub);
     }
 

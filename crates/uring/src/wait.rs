@@ -218,8 +218,11 @@ impl<H: Host> Ring<H> {
     /// Waits until `want` completions are there.
     ///
     /// # Errors
-    /// `ETIME` and `EINTR`, if the queue is empty.
+    /// `ETIME` and `EINTR`, if the queue is empty; `EBADR` once completions were lost.
     fn wait(self: &Arc<Self>, want: u32, limits: Limits) -> Result<()> {
+        if self.view.take_lost() {
+            return Err(Errno::EBADR);
+        }
         match self.wait_strictly(want, limits) {
             Err(errno) if self.is_left(errno) => Err(errno),
             Err(errno @ (Errno::ETIME | Errno::EINTR)) => self.unless_ready(errno),

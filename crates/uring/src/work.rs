@@ -11,6 +11,7 @@ use crate::opdef::{FAILS_QUIETLY, Table as Ops, UNBOUNDED};
 use crate::parked::Key;
 use crate::request::{OwnedFile, Req};
 use crate::ring::Ring;
+use crate::room::has_room;
 use ringfence_abi::Op;
 use ringfence_host::atomic::{AtomicBool, AtomicU32};
 use ringfence_host::sync::{Arc, Mutex, Ordering, mutex};
@@ -247,6 +248,13 @@ impl<H: Host> Job<H> {
         Some((req, res))
     }
 
+    /// There is no memory to queue it.
+    fn refuse(&self) {
+        if let Some(req) = self.take() {
+            self.ring.work_done(self.key, req, ringfence_abi::Errno::ENOMEM.as_result());
+        }
+    }
+
     /// Makes the call and gives the result back to the ring.
     fn run(&self, at: At) {
         if let Some((req, res)) = self.call_by(at) {
@@ -353,6 +361,15 @@ impl<H: Host> PoolState<H> {
         self.passes_on.then(|| (0..FANOUT).take_while(|_| self.hire()).count() as u32)
     }
 
+    /// Whether there is room for more.
+    fn has_room(&mut self, jobs: usize, waits: usize) -> bool {
+        let [bounded, unbounded] = [self.bounded.len() + jobs, self.unbounded.len() + jobs];
+        let count = self.waits.len() + waits;
+        has_room(&mut self.bounded, bounded)
+            && has_room(&mut self.unbounded, unbounded)
+            && has_room(&mut self.waits, count)
+    }
+
     fn wants_thread(&self) -> bool {
         let bounded = self.limits[0].saturating_sub(self.at_bounded);
         let jobs = self.bounded.len().min(bounded as usize) + self.unbounded.len();
@@ -421,6 +438,11 @@ impl<H: Host> Pool<H> {
         {
             let mut state = self.state.lock();
             state.reserved -= 1;
+            if !state.has_room(jobs.len(), waits.len()) {
+                drop(state);
+                jobs.iter().for_each(|job| job.refuse());
+                return waits.iter().for_each(|wait| wait.refuse());
+            }
             state.passes_on |= rouse < count;
             state.waits.extend(waits.iter().cloned());
             for job in jobs {

@@ -1,6 +1,7 @@
 //! How the cost of one operation grows with the number of those that are in flight.
 //!
 //!     scale run KIND > FILE.csv      # KIND names the series: kernel, ringfence
+//!     scale requests KIND            # of these the rows of requests up to memory alone
 //!     scale plot DIRECTORY FILE...   # draws one SVG per workload into DIRECTORY
 //!
 //! A row of the table is `kind,workload,in flight,nanoseconds per operation,bytes per request`.
@@ -8,6 +9,7 @@
 #![expect(unsafe_code, reason = "submissions to io_uring by the io-uring crate")]
 
 mod plot;
+mod requests;
 
 use io_uring::types::{Fd, Timespec};
 use io_uring::{IoUring, opcode, squeue};
@@ -30,18 +32,19 @@ fn main() -> io::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["run", kind] => run(kind),
+        ["requests", kind] => requests(kind),
+        ["room"] => requests::room(),
+        ["in-flight", kind, count] => in_flight(kind, count),
         ["talk", address, count] => talk(address, count),
         ["plot", directory, ..] if args.len() > 2 => plot::draw(directory, &args[2..]),
-        _ => Err(io::Error::other("scale run KIND, or scale plot DIRECTORY FILE...")),
+        _ => Err(io::Error::other(
+            "scale run KIND, scale requests KIND, or scale plot DIRECTORY FILE...",
+        )),
     }
 }
 
 fn run(kind: &str) -> io::Result<()> {
-    let row = |workload: &str, count: u64, cost: Cost| {
-        // Among few requests the program's own memory is all that is seen.
-        let bytes = if count < 10_000 { String::new() } else { format!("{:.0}", cost.bytes) };
-        println!("{kind},{workload},{count},{:.1},{bytes}", cost.nanos);
-    };
+    let row = |workload: &str, count: u64, cost: Cost| row(kind, workload, count, cost);
     for count in [1, 10, 100, 1_000, 10_000] {
         row("connections", count, connections(count)?);
     }
@@ -51,7 +54,53 @@ fn run(kind: &str) -> io::Result<()> {
     for count in [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000] {
         row("timeouts", count, timeouts(count)?);
     }
+    requests(kind)
+}
+
+/// The rows of requests up to memory, each pair by another process.
+fn requests(kind: &str) -> io::Result<()> {
+    let fit =
+        Command::new(std::env::current_exe()?).arg("room").stderr(Stdio::inherit()).output()?;
+    let fit: u64 = String::from_utf8_lossy(&fit.stdout).trim().parse().map_err(io::Error::other)?;
+    // What the last one brings with it needs room too.
+    let most = fit - fit / 100;
+    for count in (0..=7).map(|power| 10_u64.pow(power)).chain([most]) {
+        let count = count.to_string();
+        let status =
+            Command::new(std::env::current_exe()?).args(["in-flight", kind, &count]).status()?;
+        if !status.success() {
+            return Err(io::Error::other(format!("{count} requests in flight: {status}")));
+        }
+    }
     Ok(())
+}
+
+fn in_flight(kind: &str, count: &str) -> io::Result<()> {
+    let count = count.parse().map_err(io::Error::other)?;
+    limit_memory()?;
+    let costs = requests::requests(count, ROUNDS)?;
+    row(kind, "submitted", count, Cost { nanos: costs.submitted, bytes: costs.bytes });
+    row(kind, "replaced", count, Cost { nanos: costs.replaced, bytes: costs.bytes });
+    Ok(())
+}
+
+/// Memory for requests, bytes: all that a process here may have, where they are its own.
+const MEMORY: u64 = 6 << 30;
+
+/// Limits the addresses of this process, so that memory has an end.
+fn limit_memory() -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: MEMORY, rlim_max: MEMORY };
+    // SAFETY: the structure is read only.
+    match unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn row(kind: &str, workload: &str, count: u64, cost: Cost) {
+    // Among few requests the program's own memory is all that is seen.
+    let bytes = if count < 10_000 { String::new() } else { format!("{:.0}", cost.bytes) };
+    println!("{kind},{workload},{count},{:.1},{bytes}", cost.nanos);
 }
 
 /// What one operation costs.

@@ -5,8 +5,9 @@
 use crate::{dispatch, hooks, init, raw, real};
 use libc::{c_int, c_long, c_uint, c_void};
 
-/// libc's `syscall`: every call but those of io_uring and AIO, and those that close, passes through, with all six
-/// arguments and no use of the stack, as `clone` and `vfork` demand.
+/// libc's `syscall`: every call but those of io_uring and AIO, those that close, and those by which a thread
+/// gets something of its own passes through, with all six arguments and no use of the stack, as `clone` and
+/// `vfork` demand.
 ///
 /// # Safety
 /// As `syscall(2)`.
@@ -22,6 +23,13 @@ pub unsafe extern "C" fn syscall() -> c_long {
         "jbe 3f",
         "cmp rax, 206",
         "jae 6f",
+        "lea r10, [rax - 105]",
+        "cmp r10, 18",
+        "ja 5f",
+        // setuid to setfsgid, of these numbers those that change an id.
+        "mov r11d, 0x65b03",
+        "bt r11d, r10d",
+        "jc 7f",
         "5:",
         "cmp rax, 3",
         "je 4f",
@@ -56,13 +64,22 @@ pub unsafe extern "C" fn syscall() -> c_long {
         "jbe 3b",
         "cmp rax, 333",
         "je 3b",
+        "cmp rax, 272",
+        "je 7f",
+        "cmp rax, 308",
+        "je 7f",
         "jmp 5b",
+        // Those that concern what a thread is to the file system.
+        "7:",
+        "mov rcx, rax",
+        "jmp {parted}",
         "4:",
         "mov rcx, rax",
         "jmp {closed}",
         fail = sym fail,
         served = sym served,
         closed = sym closed,
+        parted = sym parted,
     )
 }
 
@@ -78,6 +95,11 @@ unsafe extern "C" fn served(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, numb
 /// `syscall` with a number that closes or replaces descriptors, the number last.
 unsafe extern "C" fn closed(a: u64, b: u64, c: u64, number: i64) -> i64 {
     raw::libc_result(hooks::close_by_instruction(number, [a, b, c, 0, 0, 0]))
+}
+
+/// `syscall` with a number by which a thread gets something of its own, the number last.
+unsafe extern "C" fn parted(a: u64, b: u64, c: u64, number: i64) -> i64 {
+    hooks::threads::by_number(number, [a, b, c, 0, 0, 0])
 }
 
 /// Serves the call, or hands it to the kernel where nothing is to be intercepted.

@@ -91,6 +91,8 @@ macro_rules! for_each_replacement {
             thrd_create => $crate::hooks::thrd_create,
             unshare => $crate::hooks::unshare,
             setns => $crate::hooks::setns,
+            setfsuid => $crate::hooks::setfsuid,
+            setfsgid => $crate::hooks::setfsgid,
             vfork => $crate::hooks::vfork,
             __vfork => $crate::hooks::vfork,
             _Fork => $crate::hooks::_Fork,

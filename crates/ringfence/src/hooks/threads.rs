@@ -3,7 +3,7 @@
 
 use crate::window::{Inside, from_program};
 use crate::{backend, process, raw, real, thread, trap};
-use libc::{c_int, c_ulong, c_void, pid_t};
+use libc::{c_int, c_uint, c_ulong, c_void, pid_t};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What a new thread is to run.
@@ -185,4 +185,42 @@ pub unsafe extern "C-unwind" fn unshare(flags: c_int) -> c_int {
 pub unsafe extern "C-unwind" fn setns(fd: c_int, kind: c_int) -> c_int {
     // SAFETY: the program's call.
     part(|| unsafe { real::setns(fd, kind) })
+}
+
+/// Tells the engine of a call by which a thread gets a user or a group of its own; those for the file
+/// system alone do not say whether they did anything.
+fn own_ids(call: impl FnOnce() -> c_int) -> c_int {
+    {
+        let _inside = Inside::enter();
+        backend::tell_own_ids();
+    }
+    call()
+}
+
+/// `setfsuid`.
+///
+/// # Safety
+/// As `setfsuid(2)`.
+pub unsafe extern "C-unwind" fn setfsuid(user: c_uint) -> c_int {
+    // SAFETY: the program's call.
+    own_ids(|| unsafe { real::setfsuid(user) })
+}
+
+/// `setfsgid`.
+///
+/// # Safety
+/// As `setfsgid(2)`.
+pub unsafe extern "C-unwind" fn setfsgid(group: c_uint) -> c_int {
+    // SAFETY: the program's call.
+    own_ids(|| unsafe { real::setfsgid(group) })
+}
+
+/// One of these calls through `syscall`; a negated errno is an error.
+pub(super) fn by_number(number: i64, args: [u64; 6]) -> i64 {
+    let call = || raw::libc_result(raw::call(number, args)) as c_int;
+    i64::from(match number {
+        libc::SYS_unshare | libc::SYS_setns => part(call),
+        // By its number a call changes the calling thread alone.
+        _ => own_ids(call),
+    })
 }

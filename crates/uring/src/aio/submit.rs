@@ -98,7 +98,7 @@ fn submit_one<H: Host, R: Rule>(
     let at: u64 = plain::read_at(&ring.host, list, u64::from(index))?;
     let iocb: Iocb = plain::read(&ring.host, at)?;
     iocb::check(&iocb)?;
-    if state.room == 0 {
+    if state.room == 0 || !sub.has_request(false) {
         return Err(Errno::EAGAIN);
     }
     let sqe = match iocb::entry(&iocb, at) {

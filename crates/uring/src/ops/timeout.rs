@@ -36,6 +36,7 @@ fn read<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>, link: bool) -> Result<(
     if multishot && (link || flags & IORING_TIMEOUT_ABS != 0) {
         return Err(Errno::EINVAL);
     }
+    cx.sub.timers.expect(cx.sub.made, sqe.off != 0)?;
     req.extra = Extra::Time(Time {
         nanos: read_time(&cx.ring.host, sqe.addr)?,
         clock: clock(flags),
