@@ -79,23 +79,23 @@ impl<H: Host> Ring<H> {
         if req.force_async && punts && !req.polled {
             return Outcome::WorkUntried;
         }
-        let outcome = match req.credentials.clone() {
+        match req.credentials.clone() {
             None => (def.issue)(req, &mut Cx { ring: self, sub }),
             Some(credentials) => credentials
                 .during(&self.host, || (def.issue)(req, &mut Cx { ring: self, sub }))
                 .unwrap_or_else(|errno| Outcome::Done(errno.as_result())),
-        };
-        match outcome {
-            Outcome::Done(res) if res < 0 && self.has_no_file(req, def, res) => {
-                Outcome::Done(Errno::EBADF.as_result())
-            }
-            outcome => outcome,
         }
     }
 
-    /// Whether a refusal came before a look at the file, and there is none: the kernel looks first.
+    /// The result of a try: a refusal may have come before a look at the file, and there is none; the
+    /// kernel looks first.
+    #[inline]
+    pub(crate) fn judged(&self, req: &Req<H>, res: i32) -> i32 {
+        if res < 0 && self.has_no_file(req, res) { Errno::EBADF.as_result() } else { res }
+    }
+
     #[cold]
-    fn has_no_file(&self, req: &Req<H>, def: &OpDef<H>, res: i32) -> bool {
+    fn has_no_file(&self, req: &Req<H>, res: i32) -> bool {
         const BEFORE: [Errno; 7] = [
             Errno::EINVAL,
             Errno::EFAULT,
@@ -106,9 +106,8 @@ impl<H: Host> Ring<H> {
             Errno::ENOMEM,
         ];
         let before = BEFORE.iter().any(|errno| errno.as_result() == res);
-        if !before || !def.has(NEEDS_FILE) {
-            return false;
-        }
+        let def = Ops::<H>::get(req.sqe.opcode).filter(|def| before && def.has(NEEDS_FILE));
+        let Some(def) = def else { return false };
         let flags = [req.file.fd() as u64, libc::F_GETFL as u64, 0, 0, 0, 0];
         match self.host.syscall(libc::SYS_fcntl, flags) {
             // How it is open is looked at before flags and offsets, but after memory.
@@ -124,7 +123,10 @@ impl<H: Host> Ring<H> {
     /// Completes a request that was tried, or parks it.
     pub(crate) fn conclude(self: &Arc<Self>, sub: &mut Submit<H>, req: Req<H>, outcome: Outcome) {
         match outcome {
-            Outcome::Done(res) => self.complete(sub, req, res),
+            Outcome::Done(res) => {
+                let res = self.judged(&req, res);
+                self.complete(sub, req, res);
+            }
             Outcome::Wait(events) => self.park_ready(sub, req, events, true),
             Outcome::WaitUntried(events) => self.park_ready(sub, req, events, false),
             Outcome::Work => {

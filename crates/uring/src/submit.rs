@@ -50,6 +50,8 @@ pub(crate) struct Submit<H: Host> {
     /// Whom the requests of this submission are made as, if the calling thread need not be that when
     /// they are.
     pub(crate) on_behalf: Option<Arc<Credentials>>,
+    /// Some thread was seen to be another user, or `on_behalf` is set.
+    users_differ: bool,
     /// The link chain being put together.
     pub(crate) chain: Vec<Req<H>>,
     /// Requests to be issued next, before the lock is released.
@@ -128,6 +130,7 @@ impl<H: Host> Submit<H> {
             dropped: 0,
             cache: Vec::new(),
             on_behalf: None,
+            users_differ: false,
             chain: Vec::new(),
             ready: VecDeque::new(),
             batch: Vec::with_capacity(32),
@@ -250,6 +253,7 @@ impl<H: Host> Ring<H> {
         {
             sub.on_behalf = Some(user).filter(|user| user.were_callers(&self.host)).cloned();
         }
+        sub.users_differ = sub.on_behalf.is_some() || self.shared.pools.have_own_ids();
         sub.starved = false;
         sub.paused = false;
         // A submission that rewinds cannot be left and taken up again.
@@ -365,7 +369,8 @@ impl<H: Host> Ring<H> {
         }
         match self.attempt(sub, &mut req, def) {
             Outcome::Done(res) if req.buffer.is_none() && !is_notified(&req) => {
-                self.complete_alone(sub, req, res)
+                let res = self.judged(&req, res);
+                self.complete_alone(sub, req, res);
             }
             Outcome::Resident => sub.reads.push((Read::Request(req), 0)),
             outcome => self.conclude(sub, req, outcome),
@@ -376,11 +381,8 @@ impl<H: Host> Ring<H> {
     /// An entry of any kind.
     fn submit_any(self: &Arc<Self>, sub: &mut Submit<H>, sqe: &Sqe) -> Result<()> {
         let mut req = sub.new_request(sqe);
-        let goes_on_later =
-            !sub.chain.is_empty() || sub.drain.is_active() || sqe.flags & DEFERS != 0;
-        if goes_on_later && sub.on_behalf.is_none() && self.shared.pools.have_own_ids() {
-            // Whoever comes along lets it go on; some thread was seen to be another user.
-            sub.on_behalf = Credentials::of_caller(&self.host);
+        if sub.users_differ {
+            self.note_user(sub, sqe);
         }
         let prepared = self.init(sub, &mut req);
         let linked = req.is_linked();
@@ -402,6 +404,16 @@ impl<H: Host> Ring<H> {
         }
         self.start(sub, req);
         prepared
+    }
+
+    /// What goes on later is let go on by whoever comes along: so the user it is made as goes with it.
+    #[cold]
+    fn note_user(&self, sub: &mut Submit<H>, sqe: &Sqe) {
+        let goes_on_later =
+            !sub.chain.is_empty() || sub.drain.is_active() || sqe.flags & DEFERS != 0;
+        if goes_on_later && sub.on_behalf.is_none() {
+            sub.on_behalf = Credentials::of_caller(&self.host);
+        }
     }
 
     /// Ends the chain and starts it.
@@ -464,7 +476,7 @@ impl<H: Host> Ring<H> {
         if req.sqe.personality != 0 {
             let credentials = sub.registered.personalities.get(req.sqe.personality)?;
             req.credentials = Some(credentials);
-        } else if sub.on_behalf.is_some() {
+        } else if sub.users_differ {
             req.credentials.clone_from(&sub.on_behalf);
         }
         (def.prep)(req, &mut Prep { ring: self, sub, at_once })
