@@ -36,11 +36,16 @@ impl Mapping {
 
     /// Private anonymous memory, zeroed, `len` bytes rounded up to pages.
     pub fn anonymous(len: usize) -> Mapping {
+        Self::anonymous_near(0, len)
+    }
+
+    /// The same at an address, if nothing is there; for programs that look at addresses as at numbers.
+    pub fn anonymous_near(address: u64, len: usize) -> Mapping {
         let prot = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         let len = len.next_multiple_of(4096);
         // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing of ours.
-        let base = unsafe { libc::mmap(std::ptr::null_mut(), len, prot, flags, -1, 0) };
+        let base = unsafe { libc::mmap(address as *mut _, len, prot, flags, -1, 0) };
         assert_ne!(base, libc::MAP_FAILED, "no memory for {len} bytes");
         Mapping { base: base as u64, len }
     }

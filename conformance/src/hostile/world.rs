@@ -22,6 +22,9 @@ const COUNT: usize = 16;
 /// Bytes that may not be touched, after either.
 const GUARD: usize = 1 << 16;
 
+/// Where memory is, so that what holds addresses is the same in every world.
+const PLACE: u64 = 0x1234_5600_0000;
+
 /// Paths, relative to a directory that is the program's own.
 const PATHS: [&str; 8] = ["a", "b", "d", "d/a", "nothing/here", ".", "", "user.name"];
 
@@ -52,8 +55,8 @@ impl World {
     pub fn new() -> World {
         let dir = sys::directory();
         std::env::set_current_dir(dir.path()).expect("a working directory");
-        let arena = Mapping::anonymous(ARENA + GUARD);
-        let templates = Mapping::anonymous(TEMPLATES + GUARD);
+        let arena = Mapping::anonymous_near(PLACE, ARENA + GUARD);
+        let templates = Mapping::anonymous_near(PLACE + (1 << 20), TEMPLATES + GUARD);
         let listener = sys::listener();
         write_templates(&templates, &arena, &listener);
         templates.protect_part(0, TEMPLATES, libc::PROT_READ);

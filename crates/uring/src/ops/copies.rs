@@ -20,8 +20,9 @@ pub(crate) struct Copies {
     pub(crate) how: OpenHow,
 }
 
-/// One past the last address that a program can have.
-const USER_END: u64 = (1 << 47) - PAGE;
+/// One past the last address that a program can have, with five levels of page tables; with four, what
+/// lies between is found bad when it is used.
+const USER_END: u64 = (1 << 56) - PAGE;
 
 /// Whether memory can be the program's at all, as far as its address tells.
 ///

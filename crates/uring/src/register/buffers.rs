@@ -89,6 +89,9 @@ fn read_buffer<H: Host>(host: &H, iovecs: u64, tags: u64, index: u32) -> Result<
     } else {
         plain::read_at(host, iovecs, u64::from(index))?
     };
+    if (iovec.len as i64) < 0 {
+        return Err(Errno::EINVAL);
+    }
     let tag = read_tag(host, tags, index)?;
     if iovec.base == 0 {
         return match (iovec.len, tag) {
