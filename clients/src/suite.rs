@@ -164,7 +164,10 @@ fn compare(
     let mut changes = 0;
     for (name, verdict) in &results {
         let before = expected.of(name);
-        if !before.is_some_and(|before| before.agrees(verdict)) {
+        // Whether a program passes with nothing to help may hang on a race of its own: libaio's 17 waits
+        // ten seconds for the end of a child that ended before it was listened for.
+        let proves = before == Some(&Verdict::Void) && *verdict == Verdict::Pass;
+        if !proves && !before.is_some_and(|before| before.agrees(verdict)) {
             let before = before.map_or("nothing".to_owned(), text);
             println!("{name}: expected {before}; now {}", text(verdict));
             changes += 1;
