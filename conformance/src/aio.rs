@@ -223,14 +223,15 @@ pub fn direct_file(len: usize) -> std::io::Result<std::fs::File> {
     options.read(true).write(true).custom_flags(libc::O_DIRECT).open(file.path())
 }
 
-/// Whether something is mapped at an address.
-pub fn is_mapped(address: u64) -> bool {
+/// The mapping of this process at an address, as the kernel describes it.
+pub fn mapping_at(address: u64) -> Option<String> {
     let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc/self/maps");
-    maps.lines().any(|line| {
+    let number = |text: &str| u64::from_str_radix(text, 16).expect("an address");
+    let is_there = |line: &&str| {
         let range = line.split(' ').next().and_then(|range| range.split_once('-'));
-        let number = |text: &str| u64::from_str_radix(text, 16).expect("an address");
         range.is_some_and(|(from, to)| (number(from)..number(to)).contains(&address))
-    })
+    };
+    maps.lines().find(is_there).map(str::to_owned)
 }
 
 /// A system call of AIO by number, served by an engine.

@@ -16,7 +16,7 @@ mod transfer;
 mod prelude {
     pub(crate) use ringfence_abi::*;
     pub(crate) use ringfence_conformance::aio::{
-        Context, direct_file, iocb, is_mapped, poll, pread, pwrite,
+        Context, direct_file, iocb, mapping_at, poll, pread, pwrite,
     };
     pub(crate) use ringfence_conformance::sys::{self, BAD_ADDRESS, fd, ms};
     pub(crate) use ringfence_conformance::{Mapping, ring_test, timespec};

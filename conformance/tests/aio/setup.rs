@@ -65,9 +65,11 @@ ring_test!(destroyed_once, |t| {
 // Its memory goes with it.
 ring_test!(memory_goes, |t| {
     let context = t.context(8)?;
-    assert!(is_mapped(context.id));
+    let mapping = mapping_at(context.id);
+    assert!(mapping.is_some());
     assert_eq!(t.io_destroy(context.id), Ok(()));
-    assert!(!is_mapped(context.id));
+    // Another thread may have mapped something else there by now.
+    assert_ne!(mapping_at(context.id), mapping);
 });
 
 // A program that unmaps the ring harms only itself.
