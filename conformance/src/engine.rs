@@ -18,6 +18,7 @@ static ENGINE: LazyLock<Engine<Checked<Os>>> = LazyLock::new(|| {
     engine.tell_parted();
     engine.tell_own_ids();
     ringfence_host::interrupt::own();
+    ringfence_host::fault::own();
     engine
 });
 

@@ -45,7 +45,7 @@ pub use engine::InProcess;
 pub use known::KNOWN;
 pub use mapping::Mapping;
 pub use preload::Preload;
-pub use ring::{Ring, timespec};
+pub use ring::{OwnMemory, Ring, timespec};
 pub use sim::Sim;
 pub use target::{Native, Skip, Target};
 

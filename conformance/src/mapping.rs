@@ -88,6 +88,16 @@ impl Mapping {
         assert_eq!(value, 0, "mprotect");
     }
 
+    /// Gives its pages back; the addresses stay taken, so that nobody else's memory comes to lie there.
+    pub fn leave(&self) {
+        let (base, flags) =
+            (self.base as *mut libc::c_void, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let flags = flags | libc::MAP_FIXED | libc::MAP_NORESERVE;
+        // SAFETY: the range is ours; whoever accesses it afterwards does so at the body's risk.
+        let at = unsafe { libc::mmap(base, self.len, libc::PROT_NONE, flags, -1, 0) };
+        assert_eq!(at, base, "mmap");
+    }
+
     /// The word at byte `offset`.
     pub fn word(&self, offset: u32) -> &AtomicU32 {
         let offset = offset as usize;

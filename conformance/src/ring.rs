@@ -2,6 +2,7 @@
 
 use crate::{Mapping, Target};
 use ringfence_abi::*;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
@@ -11,14 +12,31 @@ pub(crate) const WAIT_MAX: Duration = Duration::from_secs(8);
 /// A ring of a [`Target`], mapped; closed when dropped.
 pub struct Ring<'t> {
     target: &'t dyn Target,
-    /// The ring's descriptor.
+    /// The ring's descriptor, or its index if it has no descriptor.
     pub fd: i32,
     /// What setup returned.
     pub params: Params,
-    rings: Mapping,
+    rings: Arc<Mapping>,
     cq_apart: Option<Mapping>,
-    sqes: Mapping,
+    sqes: Arc<Mapping>,
     sq_tail: u32,
+}
+
+/// Memory that a program brings for a ring, `IORING_SETUP_NO_MMAP`.
+#[derive(Clone)]
+pub struct OwnMemory {
+    /// For both rings.
+    pub rings: Arc<Mapping>,
+    /// For the entries.
+    pub sqes: Arc<Mapping>,
+}
+
+impl Default for OwnMemory {
+    /// Enough for 64 entries and 256 completions, both of the wide kind.
+    fn default() -> OwnMemory {
+        let [rings, sqes] = [16384, 8192].map(|len| Arc::new(Mapping::anonymous(len)));
+        OwnMemory { rings, sqes }
+    }
 }
 
 impl<'t> Ring<'t> {
@@ -43,13 +61,51 @@ impl<'t> Ring<'t> {
         let rings = Mapping::adopt(target.mmap(fd, len, IORING_OFF_SQ_RING)?, len);
         let len = (params.sq_entries * sqe_stride(params.flags)) as usize;
         let sqes = Mapping::adopt(target.mmap(fd, len, IORING_OFF_SQES)?, len);
+        Ok(Self::over(
+            target,
+            fd,
+            params,
+            OwnMemory { rings: Arc::new(rings), sqes: Arc::new(sqes) },
+        ))
+    }
+
+    /// Sets a ring up in memory of the program's, `IORING_SETUP_NO_MMAP`; with
+    /// `IORING_SETUP_REGISTERED_FD_ONLY` it is used by its index.
+    ///
+    /// # Errors
+    /// Those of `io_uring_setup`.
+    pub fn in_memory(
+        target: &'t dyn Target,
+        entries: u32,
+        mut params: Params,
+        memory: &OwnMemory,
+    ) -> Result<Ring<'t>> {
+        params.cq_off.user_addr = memory.rings.at(0);
+        params.sq_off.user_addr = memory.sqes.at(0);
+        let fd = target.setup(entries, &raw mut params as u64)?;
+        Ok(Self::over(target, fd, params, memory.clone()))
+    }
+
+    /// The ring `fd` that `params` describes, in this memory.
+    fn over(target: &'t dyn Target, fd: i32, params: Params, memory: OwnMemory) -> Ring<'t> {
+        let OwnMemory { rings, sqes } = memory;
         // Not 0 for a ring that was used before it was mapped again.
         let sq_tail = rings.read(params.sq_off.tail as usize);
         let ring = Ring { target, fd, params, rings, cq_apart: None, sqes, sq_tail };
         if params.flags & IORING_SETUP_NO_SQARRAY == 0 {
             (0..params.sq_entries).for_each(|slot| ring.set_index(slot, slot));
         }
-        Ok(ring)
+        ring
+    }
+
+    /// The ring's descriptor, unless it has only an index.
+    pub fn descriptor(&self) -> Option<i32> {
+        (!self.is_index()).then_some(self.fd)
+    }
+
+    /// Whether [`Ring::fd`] is an index.
+    fn is_index(&self) -> bool {
+        self.params.flags & IORING_SETUP_REGISTERED_FD_ONLY != 0
     }
 
     /// Maps the completion ring again at its own offset, and reaps from there, as fio does.
@@ -117,7 +173,13 @@ impl<'t> Ring<'t> {
 
     /// `io_uring_enter` without an argument.
     pub fn enter(&self, to_submit: u32, min_complete: u32, flags: u32) -> Result<u32> {
-        self.target.enter(self.fd, to_submit, min_complete, flags, 0, 0)
+        self.enter_raw(to_submit, min_complete, flags, 0, 0)
+    }
+
+    /// `io_uring_enter` with an argument of any kind at `arg`, `size` bytes.
+    pub fn enter_raw(&self, submit: u32, min: u32, flags: u32, arg: u64, size: u64) -> Result<u32> {
+        let by_index = if self.is_index() { IORING_ENTER_REGISTERED_RING } else { 0 };
+        self.target.enter(self.fd, submit, min, flags | by_index, arg, size)
     }
 
     /// `io_uring_enter` with a timeout.
@@ -131,7 +193,7 @@ impl<'t> Ring<'t> {
     pub fn enter_arg(&self, submit: u32, min: u32, flags: u32, arg: &GeteventsArg) -> Result<u32> {
         let flags = flags | IORING_ENTER_EXT_ARG;
         let address = std::ptr::from_ref(arg) as u64;
-        self.target.enter(self.fd, submit, min, flags, address, size_of_val(arg) as u64)
+        self.enter_raw(submit, min, flags, address, size_of_val(arg) as u64)
     }
 
     /// `io_uring_register` on this ring with a slice of values.
@@ -146,7 +208,13 @@ impl<'t> Ring<'t> {
 
     /// `io_uring_register` on this ring.
     pub fn register_raw(&self, opcode: RegisterOp, arg: u64, nr: u32) -> Result<u32> {
-        self.target.register(self.fd, opcode as u32, arg, nr)
+        self.register_code(opcode as u32, arg, nr)
+    }
+
+    /// `io_uring_register` on this ring with any opcode.
+    pub fn register_code(&self, opcode: u32, arg: u64, nr: u32) -> Result<u32> {
+        let by_index = if self.is_index() { IORING_REGISTER_USE_REGISTERED_RING } else { 0 };
+        self.target.register(self.fd, opcode | by_index, arg, nr)
     }
 
     // The completion side.
@@ -306,7 +374,12 @@ impl<'t> Ring<'t> {
 
 impl Drop for Ring<'_> {
     fn drop(&mut self) {
-        let _ = self.target.close(self.fd);
+        if let Some(fd) = self.descriptor() {
+            let _ = self.target.close(fd);
+            return;
+        }
+        let row = FilesUpdate { offset: self.fd as u32, ..FilesUpdate::default() };
+        let _ = self.register(RegisterOp::UnregisterRingFds, &[row]);
     }
 }
 

@@ -33,6 +33,7 @@ impl Simulated {
         engine.tell_parted();
         engine.tell_own_ids();
         ringfence_host::interrupt::own();
+        ringfence_host::fault::own();
         Arc::new(Simulated { engine, host })
     }
 

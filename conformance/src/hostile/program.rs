@@ -1,8 +1,10 @@
 //! A hostile program: a ring and what is done to it.
 
 use super::{Addr, Count, Entry, Fd, Number};
+use crate::{OwnMemory, Ring, Target};
 use arbitrary::{Arbitrary, Unstructured};
 use ringfence_abi::*;
+use std::os::fd::RawFd;
 
 /// Up to `MAX` values, as many as there are bytes for.
 ///
@@ -23,6 +25,11 @@ fn odd(u: &mut Unstructured<'_>) -> arbitrary::Result<Number> {
     if u.ratio(1, 16)? { u.arbitrary() } else { Ok(Number::Zero) }
 }
 
+/// Bits, each set one time in eight.
+fn few(u: &mut Unstructured<'_>) -> arbitrary::Result<u32> {
+    Ok(u.arbitrary::<u32>()? & u.arbitrary::<u32>()? & u.arbitrary::<u32>()?)
+}
+
 /// One time in eight.
 fn seldom(u: &mut Unstructured<'_>) -> arbitrary::Result<bool> {
     u.ratio(1, 8)
@@ -34,6 +41,7 @@ pub struct Setup {
     /// Entries, as a power of two.
     pub order: u8,
     /// Which of [`FLAGS`].
+    #[arbitrary(with = few)]
     pub flags: u32,
     /// A flag that may be no flag.
     #[arbitrary(with = odd)]
@@ -42,46 +50,62 @@ pub struct Setup {
     pub cq_entries: u8,
 }
 
-/// Flags that a setup may have. Not `NO_MMAP`, whose memory the client here cannot map, nor
-/// `REGISTERED_FD_ONLY`, which needs it; nor `ATTACH_WQ`, as there is no ring yet to attach to.
-const FLAGS: [u32; 17] = [
+/// Flags that a setup may have, those that need another one with it.
+const FLAGS: [u32; 21] = [
     IORING_SETUP_IOPOLL,
-    IORING_SETUP_HYBRID_IOPOLL,
-    IORING_SETUP_SQ_AFF,
-    IORING_SETUP_CQE_MIXED,
-    IORING_SETUP_SQE_MIXED,
+    IORING_SETUP_IOPOLL | IORING_SETUP_HYBRID_IOPOLL,
     IORING_SETUP_SQPOLL,
+    IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF,
     IORING_SETUP_CQSIZE,
     IORING_SETUP_CLAMP,
+    IORING_SETUP_ATTACH_WQ,
     IORING_SETUP_R_DISABLED,
     IORING_SETUP_SUBMIT_ALL,
     IORING_SETUP_COOP_TASKRUN,
-    IORING_SETUP_TASKRUN_FLAG,
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
     IORING_SETUP_SINGLE_ISSUER,
-    IORING_SETUP_DEFER_TASKRUN,
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
     IORING_SETUP_SQE128,
+    IORING_SETUP_SQE_MIXED,
     IORING_SETUP_CQE32,
+    IORING_SETUP_CQE_MIXED,
     IORING_SETUP_NO_SQARRAY,
+    IORING_SETUP_NO_MMAP,
+    IORING_SETUP_NO_MMAP | IORING_SETUP_NO_SQARRAY,
+    IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY,
 ];
 
 impl Setup {
     /// A ring of sixteen entries, no flags.
     pub const PLAIN: Setup = Setup { order: 4, flags: 0, odd: Number::Zero, cq_entries: 0 };
 
-    /// The arguments of `io_uring_setup`.
-    pub fn args(&self) -> (u32, Params) {
-        let mut flags = self.odd.value() & !IORING_SETUP_NO_MMAP & !IORING_SETUP_ATTACH_WQ;
-        for (bit, flag) in FLAGS.into_iter().enumerate() {
-            // One in eight: most rings have few flags.
-            if self.flags >> bit & 1 == 1 && (self.flags >> 30) as usize == bit % 4 {
-                flags |= flag;
-            }
-        }
+    /// The arguments of `io_uring_setup`, beside a ring whose workers may be shared.
+    pub fn args(&self, beside: RawFd) -> (u32, Params) {
+        let drawn = FLAGS.into_iter().enumerate().filter(|(bit, _)| self.flags >> bit & 1 == 1);
+        let flags = drawn.fold(self.odd.value(), |flags, (_, flag)| flags | flag);
         let cq_entries = u32::from(self.cq_entries);
+        let wq_fd = beside as u32;
         // The thread of a polled ring ought to sleep soon.
         let sq_thread_idle = 1;
-        let params = Params { flags, cq_entries, sq_thread_idle, ..Params::default() };
+        let params = Params { flags, cq_entries, wq_fd, sq_thread_idle, ..Params::default() };
         (1 << (self.order % 7), params)
+    }
+
+    /// Sets the ring up, beside another one; with the memory that is to be kept until the ring is gone.
+    ///
+    /// # Errors
+    /// Those of `io_uring_setup`.
+    pub fn ring<'t>(
+        &self,
+        target: &'t dyn Target,
+        other: Option<&Ring<'t>>,
+    ) -> Result<(Ring<'t>, Option<OwnMemory>)> {
+        let (entries, params) = self.args(other.map_or(-1, |other| other.fd));
+        if params.flags & IORING_SETUP_NO_MMAP == 0 {
+            return Ok((Ring::new(target, entries, params)?, None));
+        }
+        let memory = OwnMemory::default();
+        Ok((Ring::in_memory(target, entries, params, &memory)?, Some(memory)))
     }
 }
 

@@ -87,21 +87,12 @@ fn sqe(world: &World, bytes: &[u8; 64]) -> Sqe {
 
 /// Runs a session on a target; panics as [`super::run`] does.
 pub fn run(target: &dyn Target, session: &Session) {
-    let before = crate::sys::open_fds();
-    let (entries, params) = session.setup.args();
-    if let Ok(mut ring) = Ring::new(target, entries, params) {
-        let mut world = World::new();
-        let other = Ring::new(target, 4, Params::default()).ok();
-        world.rings = (ring.fd, other.as_ref().map_or(-1, |other| other.fd));
-        for raw in &session.sent {
-            send(target, &mut ring, &world, raw);
-        }
-        super::run::end(ring, other);
-    }
-    super::run::settle(target, &before);
+    super::run::on_ring(target, &session.setup, |ring, world| {
+        session.sent.iter().for_each(|raw| send(ring, world, raw));
+    });
 }
 
-fn send(target: &dyn Target, ring: &mut Ring<'_>, world: &World, raw: &Raw) {
+fn send(ring: &mut Ring<'_>, world: &World, raw: &Raw) {
     match raw {
         Raw::Entry(bytes) => submit(ring, world, std::slice::from_ref(bytes)),
         Raw::Entries(all) => submit(ring, world, all),
@@ -109,10 +100,10 @@ fn send(target: &dyn Target, ring: &mut Ring<'_>, world: &World, raw: &Raw) {
             let words: Vec<u64> =
                 words.iter().map(|word| address(world, u64::from_le_bytes(*word))).collect();
             let arg = world.poke(0x800, &words);
-            register(target, ring, *opcode, arg, u32::from(*count));
+            register(ring, *opcode, arg, u32::from(*count));
         }
         Raw::RegisterAt(opcode, count, arg) => {
-            register(target, ring, *opcode, address(world, *arg), *count);
+            register(ring, *opcode, address(world, *arg), *count);
         }
         Raw::Enter(submit, want, flags, arg) => {
             let flags = flags & !(IORING_ENTER_EXT_ARG_REG | IORING_ENTER_SQ_WAIT);
@@ -120,7 +111,7 @@ fn send(target: &dyn Target, ring: &mut Ring<'_>, world: &World, raw: &Raw) {
             let is_bounded = flags & IORING_ENTER_EXT_ARG != 0 && words[2] != 0;
             let want = if is_bounded { u32::from(*want) % 2 } else { 0 };
             let at = world.poke(0xa00, &words);
-            let _ = target.enter(ring.fd, u32::from(*submit), want, flags, at, 24);
+            let _ = ring.enter_raw(u32::from(*submit), want, flags, at, 24);
         }
         // See `run::is_endless`: the tail is among the first words.
         Raw::Over(..) if ring.params.flags & IORING_SETUP_SQPOLL != 0 => {}
@@ -140,11 +131,11 @@ fn submit(ring: &mut Ring<'_>, world: &World, all: &[[u8; 64]]) {
     let _ = ring.enter(count, 0, 0);
 }
 
-fn register(target: &dyn Target, ring: &Ring<'_>, opcode: u8, arg: u64, count: u32) {
+fn register(ring: &Ring<'_>, opcode: u8, arg: u64, count: u32) {
     let opcode = u32::from(opcode) % (RegisterOp::ALL.len() as u32 + 2);
     // It waits without end if it is told to.
     if opcode != RegisterOp::SyncCancel as u32 {
-        let _ = target.register(ring.fd, opcode, arg, count);
+        let _ = ring.register_code(opcode, arg, count);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Runs a hostile program, and checks what must hold whatever it does.
 
-use super::program::{Program, Register, Step};
+use super::program::{Program, Register, Setup, Step};
 use super::{Count, Fd, World};
-use crate::{InProcess, Ring, Target, sys};
+use crate::{InProcess, OwnMemory, Ring, Target, sys};
 use ringfence_abi::*;
 use std::time::{Duration, Instant};
 
@@ -27,24 +27,41 @@ pub fn prepare_process() {
 /// use the engine's locks otherwise than they may be; panics if anything of a ring is left after
 /// [`GONE`], and with what the lock validator reports.
 pub fn run(target: &dyn Target, program: &Program) {
+    on_ring(target, &program.setup, |ring, world| {
+        program.steps.iter().for_each(|step| take(target, ring, world, step));
+    });
+}
+
+/// Does something with a ring, if it can be had, in a world of its own where there is another ring too;
+/// then nothing may be left of either.
+pub(super) fn on_ring(target: &dyn Target, setup: &Setup, act: impl FnOnce(&mut Ring, &World)) {
     let before = sys::open_fds();
-    let (entries, params) = program.setup.args();
-    if let Ok(ring) = Ring::new(target, entries, params) {
-        let mut world = World::new();
-        let other = Ring::new(target, 4, Params::default()).ok();
-        world.rings = (ring.fd, other.as_ref().map_or(-1, |other| other.fd));
-        let mut ring = ring;
-        for step in &program.steps {
-            take(target, &mut ring, &world, step);
-        }
-        end(ring, other);
-    }
+    let memory = act_on(target, setup, act);
     settle(target, &before);
+    // A ring that ends may still be written to, where the program brought its memory.
+    drop(memory);
+}
+
+fn act_on(
+    target: &dyn Target,
+    setup: &Setup,
+    act: impl FnOnce(&mut Ring, &World),
+) -> Option<OwnMemory> {
+    let other = Ring::new(target, 4, Params::default()).ok();
+    let (mut ring, memory) = setup.ring(target, other.as_ref()).ok()?;
+    let mut world = World::new();
+    let fds = (ring.descriptor(), other.as_ref().and_then(Ring::descriptor));
+    world.rings = (fds.0.unwrap_or(-1), fds.1.unwrap_or(-1));
+    act(&mut ring, &world);
+    end(ring, other);
+    memory
 }
 
 /// Lets go of the rings, registered ones too.
 pub(super) fn end(ring: Ring<'_>, other: Option<Ring<'_>>) {
-    for offset in 0..16 {
+    // Its own index is the last, for it is used by it.
+    let own = if ring.descriptor().is_none() { ring.fd as u32 } else { u32::MAX };
+    for offset in (0..16).filter(|offset| *offset != own) {
         let row = FilesUpdate { offset, ..FilesUpdate::default() };
         let _ = ring.register(RegisterOp::UnregisterRingFds, &[row]);
     }
@@ -127,8 +144,10 @@ pub(super) fn register_one(
     // Waits without end are not asked for: cancelling gets a time.
     let is_cancel = opcode == RegisterOp::SyncCancel as u32;
     let arg = if is_cancel { sync_cancel(world, &words) } else { arg };
-    let fd = if register.other { world.rings.1 } else { ring.fd };
-    target.register(fd, opcode, arg, count)
+    if register.other {
+        return target.register(world.rings.1, opcode, arg, count);
+    }
+    ring.register_code(opcode, arg, count)
 }
 
 /// A synchronous cancellation that waits a millisecond at most.

@@ -3,14 +3,6 @@
 
 use crate::prelude::*;
 
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + ms(8000);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(ms(1));
-    }
-}
-
 /// A ring with a read that waits on a pipe whose reader only the request holds.
 fn busy<'t>(
     t: &'t dyn Target,

@@ -2,14 +2,6 @@
 
 use crate::prelude::*;
 
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + ms(8000);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(ms(1));
-    }
-}
-
 /// A ring that registers and closes: an engine keeps what it makes once in a process.
 fn warm_up(t: &dyn Target) -> ringfence_conformance::Outcome {
     let ring = t.ring(8)?;

@@ -26,6 +26,7 @@ mod net;
 mod nop;
 mod op_table;
 mod overflow;
+mod own_memory;
 mod pbuf;
 mod poll;
 mod process;
@@ -56,6 +57,15 @@ mod prelude {
     };
     pub(crate) use std::io::{Read, Seek, Write};
     pub(crate) use std::time::{Duration, Instant};
+
+    /// Waits for what comes about in another thread.
+    pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+        let deadline = Instant::now() + ms(8000);
+        while !holds() {
+            assert!(Instant::now() < deadline, "{what}");
+            std::thread::sleep(ms(1));
+        }
+    }
 
     /// The result codes of completions.
     pub(crate) fn results(cqes: &[Cqe]) -> Vec<i32> {

@@ -17,14 +17,6 @@ fn submit(ring: &mut Ring) {
     }
 }
 
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + ms(8000);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(ms(1));
-    }
-}
-
 // Entries are consumed without a system call.
 ring_test!(consumes_without_a_call, |t| {
     let mut ring = polled(t, 2000)?;

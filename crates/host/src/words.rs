@@ -14,6 +14,10 @@ use crate::{Host, atomic};
 pub trait Words {
     /// Loads a word.
     fn load(&self, offset: u32, order: Ordering) -> u32;
+    /// Loads a word; `None` if the program has taken its memory away.
+    fn load_there(&self, offset: u32, order: Ordering) -> Option<u32> {
+        Some(self.load(offset, order))
+    }
     /// Stores a word.
     fn store(&self, offset: u32, value: u32, order: Ordering);
     /// Sets bits of a word; every thread agrees on when that was.
@@ -33,6 +37,11 @@ impl Words for Shm {
     #[inline]
     fn load(&self, offset: u32, order: Ordering) -> u32 {
         Shm::load(self, offset, order)
+    }
+
+    #[inline]
+    fn load_there(&self, offset: u32, order: Ordering) -> Option<u32> {
+        Shm::load_there(self, offset, order)
     }
 
     #[inline]

@@ -7,11 +7,12 @@ use ringfence_abi::{IORING_SQ_NEED_WAKEUP, layout};
 use ringfence_host::sync::Ordering;
 use ringfence_host::words::Words;
 
-/// How many entries the program has published beyond `head`.
+/// How many entries the program has published beyond `head`; none where it took the memory away.
 #[inline]
 pub(crate) fn queued(words: &impl Words, head: u32) -> u32 {
     // Pairs with the program's release store of the tail: the entries before it are written.
-    words.load(layout::SQ_TAIL, Ordering::Acquire).wrapping_sub(head)
+    let tail = words.load_there(layout::SQ_TAIL, Ordering::Acquire);
+    tail.map_or(0, |tail| tail.wrapping_sub(head))
 }
 
 /// Where the entry stands that is at `head`; an index out of range is the program's error.
