@@ -290,6 +290,26 @@ ring_test!(several_waiters, |t| {
     assert_eq!(ring.cqes().len(), 1);
 });
 
+// A wait counts what comes from its beginning on, also what another thread takes meanwhile.
+ring_test!(taken_by_another, |t| {
+    let mut ring = t.ring(8)?;
+    let wait = |fd| {
+        let ts = timespec(ms(8000));
+        let arg = GeteventsArg { ts: address(&ts), ..GeteventsArg::default() };
+        let flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+        t.enter(fd, 0, 8, flags, address(&arg), size_of_val(&arg) as u64)
+    };
+    std::thread::scope(|scope| {
+        let fd = ring.fd;
+        let waiter = scope.spawn(move || wait(fd));
+        while !waiter.is_finished() {
+            ring.start(&[sqe::nop()]);
+            ring.wait();
+        }
+        assert_eq!(waiter.join().expect("a waiter"), Ok(0));
+    });
+});
+
 // The waiter on one ring is not woken by another ring.
 ring_test!(rings_wake_their_own_waiters, |t| {
     let ring = t.ring(8)?;

@@ -28,8 +28,10 @@ pub(crate) struct Entry {
 #[derive(Clone, Copy, Debug)]
 struct Waiter {
     id: u64,
-    /// How many completions it waits for.
+    /// How many completions it waits for; what counts for AIO, whose events it takes itself.
     want: u32,
+    /// Where the tail will be when they have come, whoever takes them meanwhile.
+    until: u32,
     /// The count of fired timeouts when it began; a new one wakes it whatever it waits for.
     timeouts: u32,
 }
@@ -278,16 +280,29 @@ impl<W: Word> Cq<W> {
     }
 
     /// Begins a wait for `want` completions; the id names it.
-    pub(crate) fn begin_wait(&mut self, want: u32, timeouts: u32) -> u64 {
+    pub(crate) fn begin_wait(
+        &mut self,
+        want: u32,
+        timeouts: u32,
+        shm: &impl Words,
+        ring: &Layout,
+    ) -> u64 {
         self.next_waiter += 1;
-        self.waiters.push(Waiter { id: self.next_waiter, want, timeouts });
+        let until = self.tail_after(want, shm, ring);
+        self.waiters.push(Waiter { id: self.next_waiter, want, until, timeouts });
         self.next_waiter
     }
 
+    /// Where the tail is once `want` completions were there beyond what the program has taken by now.
+    fn tail_after(&self, want: u32, shm: &impl Words, ring: &Layout) -> u32 {
+        self.tail.wrapping_sub(self.ready(shm, ring)).wrapping_add(want)
+    }
+
     /// A wait is content with less from now on.
-    pub(crate) fn want_less(&mut self, id: u64, want: u32) {
+    pub(crate) fn want_less(&mut self, id: u64, want: u32, shm: &impl Words, ring: &Layout) {
+        let until = self.tail_after(want, shm, ring);
         for waiter in self.waiters.iter_mut().filter(|waiter| waiter.id == id) {
-            waiter.want = want;
+            (waiter.want, waiter.until) = (want, until);
         }
     }
 
@@ -297,19 +312,24 @@ impl<W: Word> Cq<W> {
         self.any_satisfied(shm, ring)
     }
 
-    /// Whether a wait for `want`, begun when `timeouts` had fired, is over.
-    pub(crate) fn satisfies(
-        &self,
-        want: u32,
-        timeouts: u32,
-        shm: &impl Words,
-        ring: &Layout,
-    ) -> bool {
-        self.timeouts != timeouts || self.closed || self.ready(shm, ring) >= want
+    /// Whether a wait is over.
+    pub(crate) fn is_over(&self, id: u64, shm: &impl Words, ring: &Layout) -> bool {
+        let waiter = self.waiters.iter().find(|waiter| waiter.id == id);
+        waiter.is_none_or(|waiter| self.satisfies(waiter, shm, ring))
+    }
+
+    fn satisfies(&self, waiter: &Waiter, shm: &impl Words, ring: &Layout) -> bool {
+        if self.timeouts != waiter.timeouts || self.closed {
+            return true;
+        }
+        match ring.io_events {
+            0 => self.tail.wrapping_sub(waiter.until) as i32 >= 0,
+            _ => self.ready(shm, ring) >= waiter.want,
+        }
     }
 
     /// Whether any waiter has what it waits for.
     pub(crate) fn any_satisfied(&self, shm: &impl Words, ring: &Layout) -> bool {
-        self.waiters.iter().any(|waiter| self.satisfies(waiter.want, waiter.timeouts, shm, ring))
+        self.waiters.iter().any(|waiter| self.satisfies(waiter, shm, ring))
     }
 }

@@ -258,9 +258,10 @@ impl<H: Host> Ring<H> {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         let (id, first) = {
             let mut cq = self.cq.lock();
-            (cq.begin_wait(want, timeouts), self.progress(&mut cq, want, timeouts))
+            let id = cq.begin_wait(want, timeouts, &self.shm, &self.layout);
+            (id, self.progress(&mut cq, id))
         };
-        let result = self.wait_for(id, want, timeouts, limits, first);
+        let result = self.wait_for(id, want, limits, first);
         if let Err(errno) = result
             && self.is_left(errno)
         {
@@ -288,9 +289,9 @@ impl<H: Host> Ring<H> {
     }
 
     /// Whether a wait is over, and whether another one is.
-    fn progress(&self, cq: &mut Cq<AtomicU32<H>>, want: u32, timeouts: u32) -> (bool, bool) {
+    fn progress(&self, cq: &mut Cq<AtomicU32<H>>, id: u64) -> (bool, bool) {
         let wake = cq.flush_overflow(&self.shm, &self.layout);
-        let done = cq.satisfies(want, timeouts, &self.shm, &self.layout);
+        let done = cq.is_over(id, &self.shm, &self.layout);
         let alone = self.waiting.load(Ordering::Acquire) <= 1;
         (done, !alone && (wake.waiters || cq.any_satisfied(&self.shm, &self.layout)))
     }
@@ -300,14 +301,13 @@ impl<H: Host> Ring<H> {
         self: &Arc<Self>,
         id: u64,
         want: u32,
-        timeouts: u32,
         limits: Limits,
         first: (bool, bool),
     ) -> Result<()> {
         let (mut want, mut first) = (want, Some(first));
         loop {
             let (done, others) =
-                first.take().unwrap_or_else(|| self.progress(&mut self.cq.lock(), want, timeouts));
+                first.take().unwrap_or_else(|| self.progress(&mut self.cq.lock(), id));
             if done {
                 return Ok(());
             }
@@ -324,7 +324,7 @@ impl<H: Host> Ring<H> {
                 } else if want > 1 {
                     // The minimum is over: whatever is there, or the first to come, is enough.
                     want = 1;
-                    self.cq.lock().want_less(id, want);
+                    self.cq.lock().want_less(id, want, &self.shm, &self.layout);
                     continue;
                 }
             }
