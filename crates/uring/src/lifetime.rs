@@ -80,7 +80,7 @@ impl<H: Host> Ring<H> {
     /// a dead ring would have nobody to ring its bell.
     ///
     /// # Errors
-    /// `EBADF` for a dead ring; `EINTR` when a signal handler ran.
+    /// `EBADF` for a dead ring; `EINTR` when a signal handler ran, or forked; see [`Ring::is_left`].
     pub(crate) fn wait_events(
         &self,
         events: &mut [Event],
@@ -93,6 +93,10 @@ impl<H: Host> Ring<H> {
         } else {
             self.epoll().and_then(|epfd| self.host.wait(epfd, events, timeout, sigmask))
         };
+        if self.shared.left.load(Ordering::Acquire) {
+            // A handler forked in that call, and this is the child: what came is the parent's.
+            return Err(Errno::EINTR);
+        }
         let last = self.sleepers.fetch_sub(1, Ordering::SeqCst) == 1;
         if self.dead.load(Ordering::SeqCst) {
             if last {
