@@ -215,7 +215,10 @@ pub const NOT_SIMULATED: &[(&str, &[&str])] = &[
             "wait::signal_with_restart",
         ],
     ),
-    ("the simulation's clock uses processor time", &["sqpoll::sleeping_uses_no_processor_time"]),
+    (
+        "the simulation's clock uses processor time",
+        &["sqpoll::sleeping_uses_no_processor_time", "wait::waits_without_processor_time"],
+    ),
     (
         "a thread asleep on a word of the program's stops the simulation",
         &[

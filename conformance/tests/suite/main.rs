@@ -101,6 +101,7 @@ mod prelude {
     pub(crate) const EBADFD: i32 = Errno::EBADFD.as_result();
     pub(crate) const EEXIST: i32 = Errno::EEXIST.as_result();
     pub(crate) const EACCES: i32 = Errno::EACCES.as_result();
+    pub(crate) const ENOTSOCK: i32 = Errno::ENOTSOCK.as_result();
     pub(crate) const ESPIPE: i32 = Errno::ESPIPE.as_result();
 }
 

@@ -31,7 +31,7 @@ ring_test!(accept_tells_the_peer, |t| {
 ring_test!(accept_errors, |t| {
     let mut ring = t.ring(8)?;
     let file = sys::memory_file();
-    assert_eq!(ring.run_one(sqe::accept(fd(&file), 0)), Errno::ENOTSOCK.as_result());
+    assert_eq!(ring.run_one(sqe::accept(fd(&file), 0)), ENOTSOCK);
     let (a, _b) = sys::tcp_pair();
     assert_eq!(ring.run_one(sqe::accept(fd(&a), 0)), EINVAL);
     let listener = sys::listener();
@@ -82,7 +82,7 @@ ring_test!(connect_errors, |t| {
     let connect = |fd, len| sqe::connect(fd, address.as_ptr() as u64, len);
     assert_eq!(ring.run_one(connect(fd(&socket), 200)), EINVAL);
     let file = sys::memory_file();
-    assert_eq!(ring.run_one(connect(fd(&file), 16)), Errno::ENOTSOCK.as_result());
+    assert_eq!(ring.run_one(connect(fd(&file), 16)), ENOTSOCK);
     assert_eq!(ring.run_one(Sqe { len: 1, ..connect(fd(&socket), 16) }), EINVAL);
 });
 
@@ -209,8 +209,8 @@ ring_test!(unknown_flags, |t| {
 ring_test!(send_errors, |t| {
     let mut ring = t.ring(8)?;
     let file = sys::memory_file();
-    assert_eq!(ring.run_one(sqe::send(fd(&file), b"1", 0)), Errno::ENOTSOCK.as_result());
-    assert_eq!(ring.run_one(sqe::recv(fd(&file), &mut [0], 0)), Errno::ENOTSOCK.as_result());
+    assert_eq!(ring.run_one(sqe::send(fd(&file), b"1", 0)), ENOTSOCK);
+    assert_eq!(ring.run_one(sqe::recv(fd(&file), &mut [0], 0)), ENOTSOCK);
     let (a, b) = sys::stream_pair();
     let bad = Sqe { addr: BAD_ADDRESS, len: 4, ..sqe::send(fd(&a), b"", 0) };
     assert_eq!(ring.run_one(bad), EFAULT);
@@ -376,7 +376,7 @@ ring_test!(bind_errors, |t| {
     assert_eq!(ring.run_one(bind(fd(&socket), BAD_ADDRESS)), EFAULT);
     let file = sys::memory_file();
     let got = ring.run_one(bind(fd(&file), taken.as_ptr() as u64));
-    assert_eq!(got, Errno::ENOTSOCK.as_result());
+    assert_eq!(got, ENOTSOCK);
 });
 
 // shutdown ends one direction.
@@ -388,7 +388,7 @@ ring_test!(shutdown, |t| {
     assert_eq!(b.read(&mut [0; 4]).expect("read"), 0);
     assert_eq!(ring.run_one(shutdown(fd(&a), 99)), EINVAL);
     let file = sys::memory_file();
-    assert_eq!(ring.run_one(shutdown(fd(&file), 0)), Errno::ENOTSOCK.as_result());
+    assert_eq!(ring.run_one(shutdown(fd(&file), 0)), ENOTSOCK);
 });
 
 // shutdown wakes a waiting receive, which then gives 0.
@@ -427,6 +427,40 @@ ring_test!(echo, |t| {
             assert_eq!(back, [round, i as u8]);
         }
     }
+});
+
+// What is no socket is refused before readiness is waited for, and before a buffer is taken.
+ring_test!(no_socket_before_all_else, |t| {
+    let mut ring = t.ring(8)?;
+    let ((reader, writer), mut buf) = (sys::pipe(), [0; 4]);
+    let directory = std::fs::File::open("/").expect("open a directory");
+    let mut message = Msghdr::default();
+    let sent = message;
+    for fd in [fd(&reader), fd(&writer), fd(&directory)] {
+        let transfers = [
+            sqe::send(fd, b"1", 0),
+            sqe::recv(fd, &mut buf, 0),
+            sqe::sendmsg(fd, &sent, 0),
+            sqe::recvmsg(fd, &mut message, 0),
+        ];
+        for transfer in transfers {
+            // A RECV waits for any file, and looks then.
+            if transfer.opcode != Op::Recv as u8 {
+                let first = transfer.ioprio(IORING_RECVSEND_POLL_FIRST);
+                assert_eq!(ring.run_one(first), ENOTSOCK, "{first:?}");
+            }
+            let takes = transfer.opcode != Op::Sendmsg as u8;
+            let chosen = if takes { transfer.select(77) } else { transfer };
+            assert_eq!(ring.run_one(chosen), ENOTSOCK, "{chosen:?}");
+        }
+    }
+    let waits = |fd, buf: &mut [u8; 4]| sqe::recv(fd, buf, 0).ioprio(IORING_RECVSEND_POLL_FIRST);
+    assert_eq!(ring.run_one(waits(fd(&directory), &mut buf)), EAGAIN);
+    ring.start(&[waits(fd(&reader), &mut buf)]);
+    assert_eq!(ring.settle(ms(10)), []);
+    (&writer).write_all(b"1").expect("write");
+    t.after_call();
+    assert_eq!(ring.wait().res, ENOTSOCK);
 });
 
 // SOCK_NONEMPTY tells of more that waits: connections to accept, bytes to receive.

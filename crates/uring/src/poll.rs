@@ -179,15 +179,18 @@ impl<H: Host> Ring<H> {
     fn park_unpollable(self: &Arc<Self>, sub: &mut Submit<H>, req: Req<H>, errno: Errno) {
         let can_work = crate::opdef::Table::<H>::get(req.sqe.opcode)
             .is_some_and(|def| def.has(crate::opdef::CAN_WORK));
-        if errno == Errno::EPERM && can_work {
+        if errno != Errno::EPERM {
+            return self.complete(sub, req, errno.as_result());
+        }
+        if can_work {
             let mut req = req;
             req.force_async = true;
             req.polled = false;
             sub.ready.push_back(req);
-        } else if errno == Errno::EPERM && req.sqe.opcode == Op::PollAdd as u8 {
-            // What never blocks for readiness has no other events to wait for.
-            self.complete(sub, req, Errno::EINVAL.as_result());
         } else {
+            // What never blocks for readiness has no events to wait for.
+            let is_poll = req.sqe.opcode == Op::PollAdd as u8;
+            let errno = if is_poll { Errno::EINVAL } else { Errno::EAGAIN };
             self.complete(sub, req, errno.as_result());
         }
     }

@@ -2,7 +2,9 @@
 
 use crate::issue::Cx;
 use crate::kbuf;
-use crate::ops::net::{DONTWAIT, IN, OUT, WAITALL, blocked, check_ioprio, goes_on, poll_first};
+use crate::ops::net::{
+    DONTWAIT, IN, OUT, WAITALL, blocked, check_ioprio, goes_on, poll_first, without_buffer,
+};
 use crate::ops::recv::{check_multishot, is_multishot, more, note_non_empty};
 use crate::ops::rw::read_iovecs;
 use crate::request::{Extra, Outcome, Req, Request};
@@ -121,8 +123,8 @@ pub(crate) fn copy<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()
 }
 
 pub(crate) fn send<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    if poll_first(req) {
-        return Outcome::WaitUntried(OUT);
+    if let Some(outcome) = poll_first(req, cx, OUT) {
+        return outcome;
     }
     let flags = u64::from(req.sqe.op_flags | DONTWAIT | libc::MSG_NOSIGNAL as u32);
     loop {
@@ -173,8 +175,8 @@ pub(crate) fn prep_recv<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Resu
 }
 
 pub(crate) fn recv<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    if poll_first(req) {
-        return Outcome::WaitUntried(IN);
+    if let Some(outcome) = poll_first(req, cx, IN) {
+        return outcome;
     }
     loop {
         if req.has(IOSQE_BUFFER_SELECT)
@@ -182,7 +184,7 @@ pub(crate) fn recv<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
             && let Err(errno) = select(req, cx)
         {
             req.cqe_flags = 0;
-            return Outcome::Done(errno.as_result());
+            return without_buffer(req, cx, errno);
         }
         let outcome = if is_multishot(req) { recv_multishot(req, cx) } else { recv_once(req, cx) };
         match outcome {

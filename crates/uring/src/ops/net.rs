@@ -20,9 +20,34 @@ pub(crate) fn check_ioprio(ioprio: u16, known: u16) -> Result<()> {
     if ioprio & !known != 0 { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
-/// Whether to arm poll before the first try.
-pub(crate) fn poll_first<H: Host>(req: &Req<H>) -> bool {
+/// Whether readiness is to be waited for before the first try.
+pub(crate) fn is_poll_first<H: Host>(req: &Req<H>) -> bool {
     !req.polled && req.sqe.ioprio & IORING_RECVSEND_POLL_FIRST != 0
+}
+
+/// What is to be done instead of a first try, if readiness is to be waited for before that. A RECV
+/// alone does not look first whether there is a socket.
+pub(crate) fn poll_first<H: Host>(req: &Req<H>, cx: &Cx<'_, H>, events: u32) -> Option<Outcome> {
+    if !is_poll_first(req) {
+        return None;
+    }
+    Some(match check_socket(req, cx) {
+        Ok(()) => Outcome::WaitUntried(events),
+        Err(errno) => Outcome::Done(errno.as_result()),
+    })
+}
+
+/// The end of a transfer that gets no buffer: what is no socket comes before that.
+pub(crate) fn without_buffer<H: Host>(req: &Req<H>, cx: &Cx<'_, H>, errno: Errno) -> Outcome {
+    Outcome::Done(check_socket(req, cx).err().unwrap_or(errno).as_result())
+}
+
+/// The system call says so by itself; this is for what the kernel does after it has looked.
+///
+/// # Errors
+/// `ENOTSOCK`.
+fn check_socket<H: Host>(req: &Req<H>, cx: &Cx<'_, H>) -> Result<()> {
+    socket_option(&cx.ring.host, req.file.fd(), libc::SO_TYPE).map(drop)
 }
 
 /// What a transfer that would block comes to.

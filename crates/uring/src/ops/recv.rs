@@ -3,7 +3,8 @@
 use crate::issue::Cx;
 use crate::kbuf;
 use crate::ops::net::{
-    DONTWAIT, IN, WAITALL, blocked, check_ioprio, goes_on, poll_first, socket_option,
+    DONTWAIT, IN, WAITALL, blocked, check_ioprio, goes_on, is_poll_first, socket_option,
+    without_buffer,
 };
 use crate::ops::send::{after, total};
 use crate::request::{Outcome, Req, Request};
@@ -51,7 +52,7 @@ fn is_bundle<H: Host>(req: &Req<H>) -> bool {
 }
 
 pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    if poll_first(req) {
+    if is_poll_first(req) {
         return Outcome::WaitUntried(IN);
     }
     for _ in 0..TURNS_MAX {
@@ -115,7 +116,7 @@ fn into_one<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
         && let Err(errno) = kbuf::select(cx.sub, &cx.ring.host, req, req.sqe.len)
     {
         req.cqe_flags = 0;
-        return Outcome::Done(errno.as_result());
+        return without_buffer(req, cx, errno);
     }
     let (base, len) = match req.buffer {
         Some(buffer) => (buffer.addr, u64::from(buffer.len)),
@@ -152,7 +153,7 @@ fn bundle<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
             Err(_) if received > 0 => break,
             Err(errno) => {
                 req.cqe_flags = 0;
-                return Outcome::Done(errno.as_result());
+                return without_buffer(req, cx, errno);
             }
         };
         let wanted = total(&req.spans);

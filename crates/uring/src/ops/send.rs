@@ -5,7 +5,7 @@ use crate::kbuf;
 use crate::ops::copies::check_range;
 use crate::ops::message::Address;
 use crate::ops::net::{
-    DONTWAIT, NOSIGNAL, OUT, WAITALL, blocked, check_ioprio, goes_on, poll_first,
+    DONTWAIT, NOSIGNAL, OUT, WAITALL, blocked, check_ioprio, goes_on, poll_first, without_buffer,
 };
 use crate::ops::rw::read_iovecs;
 use crate::request::{Extra, Outcome, Req, Request};
@@ -74,13 +74,13 @@ pub(crate) fn copy<H: Host>(req: &mut Req<H>, cx: &mut Prep<'_, H>) -> Result<()
 }
 
 pub(crate) fn issue<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
-    if poll_first(req) {
-        return Outcome::WaitUntried(OUT);
+    if let Some(outcome) = poll_first(req, cx, OUT) {
+        return outcome;
     }
     loop {
         let shape = match select(req, cx) {
             Ok(shape) => shape,
-            Err(errno) => return Outcome::Done(errno.as_result()),
+            Err(errno) => return without_buffer(req, cx, errno),
         };
         let outcome = transmit(req, cx);
         let Outcome::Done(res) = outcome else { return outcome };

@@ -60,8 +60,8 @@ pub(crate) fn send<H: Host>(req: &mut Req<H>, cx: &mut Cx<'_, H>) -> Outcome {
     if let Err(errno) = check_socket(req, cx) {
         return Outcome::Done(errno.as_result());
     }
-    if poll_first(req) {
-        return Outcome::WaitUntried(OUT);
+    if let Some(outcome) = poll_first(req, cx, OUT) {
+        return outcome;
     }
     if let Err(errno) = check_buffer(req, cx) {
         return Outcome::Done(errno.as_result());
