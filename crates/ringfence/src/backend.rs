@@ -185,10 +185,16 @@ pub(crate) fn pollable(fd: i32, events: i16) -> i16 {
     engine().map_or(events, |engine| engine.pollable(fd, events))
 }
 
-/// To be called before descriptors `first..=last` are closed.
-/// Ends the engine's threads that can be spared; whether there are any.
-pub(crate) fn send_threads_away() -> bool {
-    engine().is_some_and(Engine::send_threads_away)
+/// Ends the engine's threads that can be spared.
+pub(crate) fn send_threads_away() {
+    if let Some(engine) = engine() {
+        engine.send_threads_away();
+    }
+}
+
+/// Whether any of them has yet to go.
+pub(crate) fn threads_leave() -> bool {
+    engine().is_some_and(Engine::threads_leave)
 }
 
 /// A thread has left what it shared with the others.

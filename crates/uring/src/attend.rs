@@ -113,10 +113,14 @@ impl<H: Host> Attendant<H> {
         }
     }
 
-    /// Ends the thread soon, until it is called back; whether there was one.
-    pub(crate) fn send_away(&self) -> bool {
+    /// Ends the thread soon, until it is called back.
+    pub(crate) fn send_away(&self) {
         self.sent_away.store(true, Ordering::SeqCst);
         self.wake();
+    }
+
+    /// Whether there is a thread that does not know yet of its end.
+    pub(crate) fn is_running(&self) -> bool {
         self.running.load(Ordering::Acquire)
     }
 

@@ -148,10 +148,14 @@ impl<H: Host> Pools<H> {
         self.all().map(|pool| pool.set_limits(limits)).next().unwrap_or_default()
     }
 
-    /// Ends idle threads soon, or lets them stay idle again; whether there are any threads.
-    pub(crate) fn send_away(&self, away: bool) -> bool {
+    /// Ends idle threads soon, or lets them stay idle again.
+    pub(crate) fn send_away(&self, away: bool) {
         self.all().for_each(|pool| pool.send_away(away));
-        self.threads() > 0
+    }
+
+    /// Threads that have nothing to do.
+    pub(crate) fn idle(&self) -> u32 {
+        self.all().map(|pool| pool.idle()).sum()
     }
 
     /// Threads alive.

@@ -26,10 +26,15 @@ impl<H: Host> Engine<H> {
     }
 
     /// Ends, soon, the threads of the engine that have nothing to do or only look after rings, for a
-    /// call that a process with several threads is refused; whether there are any.
-    pub fn send_threads_away(&self) -> bool {
-        let attendant = self.shared.attendant.send_away();
-        self.shared.pools.send_away(true) || attendant
+    /// call that a process with several threads is refused.
+    pub fn send_threads_away(&self) {
+        self.shared.attendant.send_away();
+        self.shared.pools.send_away(true);
+    }
+
+    /// Whether any thread that was sent away has not come to know of it.
+    pub fn threads_leave(&self) -> bool {
+        self.shared.attendant.is_running() || self.shared.pools.idle() > 0
     }
 
     /// Threads may have come to have a directory, a root or namespaces of their own: workers are

@@ -567,6 +567,11 @@ impl<H: Host> Pool<H> {
     pub(crate) fn threads(&self) -> u32 {
         self.state.lock().threads
     }
+
+    /// Those of them that have nothing to do.
+    pub(crate) fn idle(&self) -> u32 {
+        self.state.lock().idle
+    }
 }
 
 /// The name under which an operation is counted.

@@ -125,8 +125,10 @@ pub unsafe extern "C-unwind" fn _Fork() -> pid_t {
     child
 }
 
-/// How often a call is tried again while threads of the engine's end, a millisecond apart.
-const TRIES: u32 = 50;
+/// How often a call is tried again, a millisecond apart, once the engine's threads are on their way out.
+const TRIES: u32 = 200;
+/// The same while they have yet to go, on a machine with no time for them.
+const TRIES_MAX: u32 = 2000;
 
 /// Makes a call that takes the calling thread out of what it shares with the others.
 fn part(call: impl Fn() -> c_int) -> c_int {
@@ -146,19 +148,26 @@ fn alone(call: impl Fn() -> c_int) -> c_int {
     if !refused(result) || !from_program() || !backend::any_ring() {
         return result;
     }
-    let sent_away = {
+    {
         let _inside = Inside::enter();
-        backend::send_threads_away()
-    };
-    if sent_away {
-        let pause = [0_u64, 1_000_000];
-        for _ in 0..TRIES {
-            raw::call(libc::SYS_nanosleep, [pause.as_ptr() as u64, 0, 0, 0, 0, 0]);
-            result = call();
-            if !refused(result) {
-                break;
-            }
+        backend::send_threads_away();
+    }
+    let (mut tries, mut in_vain) = (0, 0);
+    loop {
+        // Looked at first: what is refused to a process of one thread is not refused for ours.
+        let hopeless = raw::threads() == Some(1) || in_vain == TRIES || tries == TRIES_MAX;
+        result = call();
+        if hopeless || !refused(result) {
+            break;
         }
+        let leave = {
+            let _inside = Inside::enter();
+            backend::threads_leave()
+        };
+        in_vain = if leave { 0 } else { in_vain + 1 };
+        tries += 1;
+        let pause = [0_u64, 1_000_000];
+        raw::call(libc::SYS_nanosleep, [pause.as_ptr() as u64, 0, 0, 0, 0, 0]);
     }
     let errno = raw::errno();
     {
