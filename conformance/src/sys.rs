@@ -424,6 +424,7 @@ pub fn futex_wake_shared(address: u64, count: i32) -> i64 {
 
 /// Sends a signal to a process.
 pub fn send_signal(pid: i32, signal: i32) {
+    assert!(pid > 0, "that would be a whole group");
     // SAFETY: touches no memory of ours.
     assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "kill");
 }

@@ -127,6 +127,8 @@ int main(int argc, char **argv) {
     want_descriptors(2 * (rlim_t)count + 64);
     connect_all();
     child = fork();
+    if (child < 0)
+        fail("fork", -errno);
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         talk();

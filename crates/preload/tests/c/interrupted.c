@@ -52,6 +52,7 @@ int main(int argc, char **argv)
         pid_t pid = fork();
         if (!pid)
             exit(forks(1000 + round * 37));
+        CHECK(pid > 0);
         /* One that hangs is left to end by itself, which its parent tells. */
         int status, ms = 0;
         while (waitpid(pid, &status, WNOHANG) != pid) {

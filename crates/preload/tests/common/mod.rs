@@ -131,7 +131,7 @@ impl Run {
             command.env("LD_PRELOAD", library());
         }
         command.envs(self.env.iter().copied());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         if self.fixed {
             // SAFETY: one system call between fork and exec.
             unsafe {
@@ -154,8 +154,8 @@ impl Run {
             (stdout, stderr)
         });
         if told.recv_timeout(self.patience).is_err() {
-            // SAFETY: a child of ours that has not been waited for.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
+            // SAFETY: the group of a child of ours that has not been waited for; its children hold the pipes.
+            unsafe { libc::kill(-pid, libc::SIGKILL) };
         }
         let status = child.wait().unwrap();
         let (stdout, stderr) = reader.join().unwrap();
