@@ -38,19 +38,35 @@ fn told(cqes: &[Cqe], canceller: u64) -> Vec<(u64, i32)> {
     got
 }
 
-/// Lets workers begin.
-fn let_begin() {
-    std::thread::sleep(ms(30));
+/// What comes of an interruption of `target`, given the time after which to make it, once a worker has
+/// begun by then. Nothing shows whether one has: what was not begun is answered with `ECANCELED`, and then
+/// it is tried once more, after twice the time.
+fn once_begun(
+    target: u64,
+    first: Duration,
+    mut interrupted: impl FnMut(Duration) -> Vec<(u64, i32)>,
+) -> Vec<(u64, i32)> {
+    let mut time = first;
+    loop {
+        let got = interrupted(time);
+        if !got.contains(&(target, ECANCELED)) || time > ms(1000) {
+            return got;
+        }
+        time *= 2;
+    }
 }
 
 // A cancel of what a worker has begun is told that it runs already, and ends it.
 ring_test!(by_data, |t| {
     let mut ring = t.ring(8)?;
     let fifo = Fifo::new();
-    ring.start(&[fifo.open(1)]);
-    let_begin();
-    ring.start(&[sqe::cancel(1, 0).data(2)]);
-    assert_eq!(told(&ring.wait_n(2), 2), [(1, INTERRUPTED), (2, EALREADY)]);
+    let got = once_begun(1, ms(30), |time| {
+        ring.start(&[fifo.open(1)]);
+        std::thread::sleep(time);
+        ring.start(&[sqe::cancel(1, 0).data(2)]);
+        told(&ring.wait_n(2), 2)
+    });
+    assert_eq!(got, [(1, INTERRUPTED), (2, EALREADY)]);
 });
 
 // A cancel of all ends each, and counts none.
@@ -58,11 +74,13 @@ ring_test!(all, |t| {
     let mut ring = t.ring(8)?;
     let fifo = Fifo::new();
     for (target, flag) in [(1, IORING_ASYNC_CANCEL_ALL), (0, IORING_ASYNC_CANCEL_ANY)] {
-        ring.start(&[fifo.open(1), fifo.open(1)]);
-        let_begin();
-        ring.start(&[sqe::cancel(target, flag).data(2)]);
-        let expected = [(1, INTERRUPTED), (1, INTERRUPTED), (2, 0)];
-        assert_eq!(by_data(&ring.wait_n(3)), expected, "{flag}");
+        let got = once_begun(1, ms(30), |time| {
+            ring.start(&[fifo.open(1), fifo.open(1)]);
+            std::thread::sleep(time);
+            ring.start(&[sqe::cancel(target, flag).data(2)]);
+            by_data(&ring.wait_n(3))
+        });
+        assert_eq!(got, [(1, INTERRUPTED), (1, INTERRUPTED), (2, 0)], "{flag}");
     }
 });
 
@@ -70,25 +88,30 @@ ring_test!(all, |t| {
 ring_test!(chain, |t| {
     let mut ring = t.ring(8)?;
     let fifo = Fifo::new();
-    ring.start(&[fifo.open(1).link(), sqe::nop().data(2)]);
-    let_begin();
-    ring.start(&[sqe::cancel(1, 0).data(3)]);
-    let expected = [(1, INTERRUPTED), (2, ECANCELED), (3, EALREADY)];
-    assert_eq!(told(&ring.wait_n(3), 3), expected);
+    let got = once_begun(1, ms(30), |time| {
+        ring.start(&[fifo.open(1).link(), sqe::nop().data(2)]);
+        std::thread::sleep(time);
+        ring.start(&[sqe::cancel(1, 0).data(3)]);
+        told(&ring.wait_n(3), 3)
+    });
+    assert_eq!(got, [(1, INTERRUPTED), (2, ECANCELED), (3, EALREADY)]);
 });
 
 // A registration that cancels waits until it has ended.
 ring_test!(registration, |t| {
     let mut ring = t.ring(8)?;
     let fifo = Fifo::new();
-    ring.start(&[fifo.open(1)]);
-    let_begin();
     let forever = Timespec { tv_sec: -1, tv_nsec: -1 };
     let cancel = SyncCancelReg { addr: 1, fd: -1, timeout: forever, ..SyncCancelReg::default() };
-    let got = ring.register_raw(RegisterOp::SyncCancel, address(&cancel), 1);
-    // See `told`.
-    assert!([Ok(0), Err(Errno::ENOENT)].contains(&got), "{got:?}");
-    assert_eq!(pairs(&ring.wait_n(1)), [(1, INTERRUPTED)]);
+    let got = once_begun(1, ms(30), |time| {
+        ring.start(&[fifo.open(1)]);
+        std::thread::sleep(time);
+        let got = ring.register_raw(RegisterOp::SyncCancel, address(&cancel), 1);
+        // See `told`.
+        assert!([Ok(0), Err(Errno::ENOENT)].contains(&got), "{got:?}");
+        pairs(&ring.wait_n(1))
+    });
+    assert_eq!(got, [(1, INTERRUPTED)]);
 });
 
 // The end of a ring ends it.
@@ -96,7 +119,7 @@ ring_test!(ring_ends, |t| {
     let mut ring = t.ring(8)?;
     let fifo = Fifo::new();
     ring.start(&[fifo.open(1)]);
-    let_begin();
+    std::thread::sleep(ms(30));
     drop(ring);
     // A look lets an open that waits go on, so there can be one only.
     std::thread::sleep(ms(500));
@@ -106,14 +129,15 @@ ring_test!(ring_ends, |t| {
 // The end of the thread that submitted it ends it.
 ring_test!(thread_ends, |t| {
     let fifo = Fifo::new();
-    let ring = sys::on_thread(|| {
-        t.ring(8).map(|mut ring| {
+    let mut ring = t.ring(8)?;
+    let got = once_begun(1, ms(30), |time| {
+        sys::on_thread(|| {
             ring.start(&[fifo.open(1)]);
-            let_begin();
-            ring
-        })
+            std::thread::sleep(time);
+        });
+        pairs(&ring.wait_n(1))
     });
-    assert_eq!(pairs(&ring?.wait_n(1)), [(1, INTERRUPTED)]);
+    assert_eq!(got, [(1, INTERRUPTED)]);
 });
 
 // The end of a thread does not concern what others have submitted.
@@ -121,11 +145,15 @@ ring_test!(another_thread_ends, |t| {
     let fifo = Fifo::new();
     let mut ring = t.ring(8)?;
     ring.start(&[fifo.open(1)]);
-    sys::on_thread(|| {
-        ring.start(&[sqe::nop().with(IOSQE_ASYNC).data(2), fifo.open(3)]);
-        let_begin();
+    let got = once_begun(3, ms(30), |time| {
+        sys::on_thread(|| {
+            ring.start(&[sqe::nop().with(IOSQE_ASYNC).data(2), fifo.open(3)]);
+            std::thread::sleep(time);
+        });
+        by_data(&ring.wait_n(2))
     });
-    assert_eq!(by_data(&ring.settle(ms(50))), [(2, 0), (3, INTERRUPTED)]);
+    assert_eq!(got, [(2, 0), (3, INTERRUPTED)]);
+    assert_eq!(pairs(&ring.settle(ms(50))), []);
     ring.start(&[sqe::cancel(1, 0).data(4)]);
     assert_eq!(told(&ring.wait_n(2), 4), [(1, INTERRUPTED), (4, EALREADY)]);
 });
@@ -170,11 +198,13 @@ ring_test!(linked_timeout_of_untried, |t| {
     let create = libc::O_RDONLY | libc::O_CREAT;
     let creating = sqe::openat(libc::AT_FDCWD, &fifo.path, create, 0).data(1);
     for open in [fifo.open(1), creating] {
-        ring.start(&[open.link(), sqe::link_timeout(&time, 0).data(2)]);
-        assert_eq!(pairs(&ring.settle(ms(50))), []);
-        ring.start(&[sqe::cancel(1, 0).data(3)]);
-        let expected = [(1, INTERRUPTED), (2, ECANCELED), (3, EALREADY)];
-        assert_eq!(told(&ring.wait_n(3), 3), expected);
+        let got = once_begun(1, ms(50), |begun| {
+            ring.start(&[open.link(), sqe::link_timeout(&time, 0).data(2)]);
+            assert_eq!(pairs(&ring.settle(begun)), []);
+            ring.start(&[sqe::cancel(1, 0).data(3)]);
+            told(&ring.wait_n(3), 3)
+        });
+        assert_eq!(got, [(1, INTERRUPTED), (2, ECANCELED), (3, EALREADY)]);
     }
 });
 
@@ -185,8 +215,11 @@ ring_test!(linked_timeout_of_tried, |t| {
     let directory = std::fs::File::open(fifo.directory.path()).expect("open");
     // What goes through such a link is never cached.
     let path = sys::c_path(format!("/proc/self/fd/{}/fifo", fd(&directory)));
-    let time = timespec(ms(10));
     let open = sqe::openat(libc::AT_FDCWD, &path, libc::O_RDONLY, 0).data(1);
-    ring.start(&[open.link(), sqe::link_timeout(&time, 0).data(2)]);
-    assert_eq!(by_data(&ring.wait_n(2)), [(1, INTERRUPTED), (2, ENOENT)]);
+    let got = once_begun(1, ms(10), |time| {
+        let time = timespec(time);
+        ring.start(&[open.link(), sqe::link_timeout(&time, 0).data(2)]);
+        by_data(&ring.wait_n(2))
+    });
+    assert_eq!(got, [(1, INTERRUPTED), (2, ENOENT)]);
 });
