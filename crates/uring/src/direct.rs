@@ -98,9 +98,14 @@ impl<H: Host> Direct<H> {
         self.in_flight > 0
     }
 
+    /// Whether somebody is to make the context.
+    pub(crate) fn is_wanted(&self) -> bool {
+        matches!(self.state, State::Wanted)
+    }
+
     /// Whether the caller is to make the context, once it holds no lock.
-    pub(crate) fn is_to_be_made(&mut self) -> bool {
-        let wanted = matches!(self.state, State::Wanted);
+    pub(crate) fn begin_making(&mut self) -> bool {
+        let wanted = self.is_wanted();
         if wanted {
             self.state = State::Making;
         }

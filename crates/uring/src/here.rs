@@ -76,18 +76,25 @@ impl<H: Host> Read<H> {
 }
 
 impl<H: Host> Rest<H> {
-    /// Takes what there is; mostly nothing.
+    /// Whether there is anything; mostly there is not.
     #[inline]
-    pub(crate) fn take(sub: &mut Submit<H>) -> Option<Rest<H>> {
-        let make_direct = sub.direct.is_to_be_made();
-        let settled = sub.closing && sub.parked.len() == 0 && sub.reading == 0;
+    pub(crate) fn is_any(sub: &Submit<H>) -> bool {
         let calls = !sub.jobs.is_empty() || !sub.here.is_empty() || !sub.reads.is_empty();
         let others = !sub.blocked.is_empty() || sub.signals.is_due();
-        if !(calls || others || make_direct || settled) {
-            return None;
-        }
+        calls || others || sub.direct.is_wanted() || Self::is_settled(sub)
+    }
+
+    /// The ring is being closed, and nothing is under way any more.
+    #[inline]
+    fn is_settled(sub: &Submit<H>) -> bool {
+        sub.closing && sub.parked.len() == 0 && sub.reading == 0
+    }
+
+    /// Takes what there is.
+    pub(crate) fn take(sub: &mut Submit<H>) -> Rest<H> {
+        let (make_direct, settled) = (sub.direct.begin_making(), Self::is_settled(sub));
         sub.reading += sub.reads.len();
-        Some(Rest {
+        Rest {
             jobs: std::mem::take(&mut sub.jobs),
             blocked: std::mem::take(&mut sub.blocked),
             here: Here {
@@ -99,7 +106,7 @@ impl<H: Host> Rest<H> {
             signals: sub.signals.take_due(),
             make_direct,
             settled,
-        })
+        }
     }
 
     /// Gives to the pool what is the pool's.

@@ -193,13 +193,16 @@ pub(crate) struct Turn<'a, H: Host> {
 
 impl<H: Host> Ring<H> {
     /// Waits for this process's turn on a shared ring, and takes the counters over.
+    #[inline]
     pub(crate) fn begin_turn(&self, sub: &mut Submit<H>) -> Option<Turn<'_, H>> {
-        if !is_shared(&self.shm, &self.layout) {
-            return None;
-        }
+        is_shared(&self.shm, &self.layout).then(|| self.take_turn(sub))
+    }
+
+    #[cold]
+    fn take_turn(&self, sub: &mut Submit<H>) -> Turn<'_, H> {
         self.lock_memory(libc::F_WRLCK, libc::F_SETLKW);
         sub.go_on_at(self.shm.load(layout::SQ_HEAD, Ordering::Acquire));
-        Some(Turn { ring: self })
+        Turn { ring: self }
     }
 
     fn lock_memory(&self, kind: i32, command: i32) {
@@ -232,6 +235,7 @@ impl<H: Host> Drop for Turn<'_, H> {
 
 impl<W: Word> Cq<W> {
     /// Where the next completion goes: behind those of the other process too.
+    #[inline]
     pub(crate) fn catch_up(&mut self, shm: &impl Words, ring: &Layout) {
         if is_shared(shm, ring) {
             self.go_on_at(shm.load(layout::CQ_TAIL, Ordering::Acquire));

@@ -4,6 +4,7 @@ use crate::cq::Entry;
 use crate::here::Read;
 use crate::opdef::{NEEDS_FILE, OpDef, Table as Ops};
 use crate::parked::{Parked, Waits};
+use crate::register::personality::Credentials;
 use crate::request::{Extra, FileRef, Outcome, Req};
 use crate::ring::Ring;
 use crate::submit::Submit;
@@ -59,7 +60,7 @@ impl<H: Host> Ring<H> {
     }
 
     /// Looks the file up, if there must be one, and tries the operation.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn attempt(
         self: &Arc<Self>,
         sub: &mut Submit<H>,
@@ -79,12 +80,24 @@ impl<H: Host> Ring<H> {
         if req.force_async && punts && !req.polled {
             return Outcome::WorkUntried;
         }
-        match req.credentials.clone() {
+        match &req.credentials {
             None => (def.issue)(req, &mut Cx { ring: self, sub }),
-            Some(credentials) => credentials
-                .during(&self.host, || (def.issue)(req, &mut Cx { ring: self, sub }))
-                .unwrap_or_else(|errno| Outcome::Done(errno.as_result())),
+            Some(credentials) => self.attempt_as(sub, &Arc::clone(credentials), req, def),
         }
+    }
+
+    /// Tries the operation as another user.
+    #[cold]
+    fn attempt_as(
+        self: &Arc<Self>,
+        sub: &mut Submit<H>,
+        credentials: &Credentials,
+        req: &mut Req<H>,
+        def: &OpDef<H>,
+    ) -> Outcome {
+        credentials
+            .during(&self.host, || (def.issue)(req, &mut Cx { ring: self, sub }))
+            .unwrap_or_else(|errno| Outcome::Done(errno.as_result()))
     }
 
     /// The result of a try: a refusal may have come before a look at the file, and there is none; the

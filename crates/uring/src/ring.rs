@@ -240,23 +240,36 @@ impl<H: Host> Ring<H> {
         self: &Arc<Self>,
         body: impl FnOnce(&Arc<Self>, &mut Submit<H>) -> R,
     ) -> R {
-        let (result, mut rest) = self.submit_round(body);
-        while let Some(round) = rest {
-            let Some(here) = round.settle(self) else { break };
-            let done = here.make(self);
-            ((), rest) = self.submit_round(|ring, sub| {
-                sub.goes_on = true;
-                ring.finish_here(sub, done);
-            });
+        let mut rest = None;
+        let result = self.submit_round(&mut rest, body);
+        if let Some(rest) = rest {
+            self.do_rest(rest);
         }
         result
     }
 
-    /// One time under the submission lock; what is to be done after it besides waking, if anything.
+    /// Does what a time under the submission lock left, and what that leaves.
+    #[inline(never)]
+    fn do_rest(self: &Arc<Self>, rest: Rest<H>) {
+        let mut rest = Some(rest);
+        while let Some(round) = rest.take() {
+            let Some(here) = round.settle(self) else { break };
+            let done = here.make(self);
+            self.submit_round(&mut rest, |ring, sub| {
+                sub.goes_on = true;
+                ring.finish_here(sub, done);
+            });
+        }
+    }
+
+    /// One time under the submission lock; `rest` becomes what is to be done after it besides waking,
+    /// if anything. Mostly there is nothing, and so it is not returned, which would be a copy.
+    #[inline]
     fn submit_round<R>(
         self: &Arc<Self>,
+        rest: &mut Option<Rest<H>>,
         body: impl FnOnce(&Arc<Self>, &mut Submit<H>) -> R,
-    ) -> (R, Option<Rest<H>>) {
+    ) -> R {
         let mut guard: MutexGuard<'_, H, Submit<H>> = self.submit.lock();
         let sub = &mut *guard;
         let turn = self.begin_turn(sub);
@@ -270,14 +283,16 @@ impl<H: Host> Ring<H> {
         self.pending.store(sub.parked.len(), Ordering::Release);
         sub.goes_on = false;
         let after = std::mem::take(&mut sub.after);
-        let mut rest = Rest::take(sub);
+        if Rest::is_any(sub) {
+            *rest = Some(Rest::take(sub));
+        }
         drop(turn);
         drop(guard);
-        if let Some(rest) = &mut rest {
+        if let Some(rest) = rest {
             rest.queue(self);
         }
         self.wake(&after);
-        (result, rest)
+        result
     }
 
     /// Posts the batch of completions in the middle of others, so that it does not grow with their
@@ -346,6 +361,7 @@ impl<H: Host> Ring<H> {
     }
 
     /// Wakes waiters and signals the registered eventfd, holding no lock.
+    #[inline]
     pub(crate) fn wake(&self, after: &After) {
         // The only waiter need not be woken by itself: it would find its own waker next time. One that
         // comes now looks at the queue before it sleeps.

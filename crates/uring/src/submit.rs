@@ -221,6 +221,15 @@ impl<H: Host> Submit<H> {
         }
     }
 
+    /// Whom an entry's request is made as, if that need not be the thread that makes it.
+    #[cold]
+    fn user_of(&self, sqe: &Sqe) -> Result<Option<Arc<Credentials>>> {
+        match sqe.personality {
+            0 => Ok(self.on_behalf.clone()),
+            personality => self.registered.personalities.get(personality).map(Some),
+        }
+    }
+
     /// The next entry to consume is this one.
     pub(crate) fn go_on_at(&mut self, head: u32) {
         self.head = head;
@@ -277,7 +286,9 @@ impl<H: Host> Ring<H> {
                 break;
             }
         }
-        self.close_chain(sub);
+        if !sub.chain.is_empty() {
+            self.close_chain(sub);
+        }
         if !rewinds {
             sq::consumed(&self.shm, sub.head);
         }
@@ -459,7 +470,7 @@ impl<H: Host> Ring<H> {
     }
 
     /// The checks that an entry without flags needs too; then prep.
-    #[inline]
+    #[inline(always)]
     fn prepare(
         self: &Arc<Self>,
         sub: &mut Submit<H>,
@@ -473,11 +484,8 @@ impl<H: Host> Ring<H> {
         if self.has(IORING_SETUP_IOPOLL) && !def.has(crate::opdef::IOPOLL) {
             return Err(Errno::EINVAL);
         }
-        if req.sqe.personality != 0 {
-            let credentials = sub.registered.personalities.get(req.sqe.personality)?;
-            req.credentials = Some(credentials);
-        } else if sub.users_differ {
-            req.credentials.clone_from(&sub.on_behalf);
+        if req.sqe.personality != 0 || sub.users_differ {
+            req.credentials = sub.user_of(&req.sqe)?;
         }
         (def.prep)(req, &mut Prep { ring: self, sub, at_once })
     }
