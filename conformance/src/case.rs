@@ -11,7 +11,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-/// A body that takes longer hangs.
+/// A body that prints nothing for longer hangs.
 pub const CASE_MAX: Duration = Duration::from_secs(40);
 
 /// Set in the child; the value is the test's name.
@@ -109,18 +109,21 @@ fn judge(target: &dyn Target, name: &str) -> Verdict {
         .stderr(handle())
         .process_group(0);
     let status = match target.launch(&mut command) {
-        Ok(mut child) => wait(&mut child),
+        Ok(mut child) => wait(&mut child, &output),
         Err(Skip(reason)) => return Verdict::Skip(reason),
     };
     let text = read_all(output);
     match status {
-        Some(status) if status.code() == Some(PASSED) => Verdict::Pass,
-        Some(status) if status.code() == Some(SKIPPED) => {
+        Ok(status) if status.code() == Some(PASSED) => Verdict::Pass,
+        Ok(status) if status.code() == Some(SKIPPED) => {
             let reason = text.rsplit_once("skip: ").map_or("no reason given", |(_, reason)| reason);
             Verdict::Skip(reason.trim().to_owned())
         }
-        Some(status) => Verdict::Fail(format!("{name}: {}\n{text}", describe(status))),
-        None => Verdict::Fail(format!("{name}: hangs, killed after {CASE_MAX:?}\n{text}")),
+        Ok(status) => Verdict::Fail(format!("{name}: {}\n{text}", describe(status))),
+        Err(Hang(threads)) => {
+            let what = format!("{name}: hangs, killed after {CASE_MAX:?} without a word");
+            Verdict::Fail(format!("{what}\n{text}\nits threads:\n{threads}"))
+        }
     }
 }
 
@@ -132,21 +135,52 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// The child's status, or none if it had to be killed.
-fn wait(child: &mut Child) -> Option<ExitStatus> {
-    let deadline = Instant::now() + CASE_MAX;
+/// A child had to be killed; where its threads were.
+struct Hang(String);
+
+/// The child's status once it has ended.
+fn wait(child: &mut Child, output: &File) -> std::result::Result<ExitStatus, Hang> {
+    let printed = || output.metadata().map_or(0, |data| data.len());
+    let (mut heard, mut last) = (printed(), Instant::now());
     let mut pause = Duration::from_micros(500);
-    while Instant::now() < deadline {
+    loop {
         if let Some(status) = child.try_wait().expect("wait for the child") {
-            return Some(status);
+            return Ok(status);
+        }
+        let now = printed();
+        if now != heard {
+            (heard, last) = (now, Instant::now());
+        }
+        if last.elapsed() > CASE_MAX {
+            break;
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(10));
     }
+    let threads = threads_of(child.id());
     // SAFETY: the group is the child's own, made at its start; it is not reaped yet.
     unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
     let _ = child.wait();
-    None
+    Err(Hang(threads))
+}
+
+/// Where the threads of a process and of its children are: the system call that each is in, and what
+/// the kernel's stack says to who may read it.
+fn threads_of(process: u32) -> String {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{process}/task")) else {
+        return String::new();
+    };
+    let mut text = String::new();
+    for task in tasks.flatten().map(|task| task.path()) {
+        let read = |name| std::fs::read_to_string(task.join(name)).unwrap_or_default();
+        let lines = ["comm", "wchan", "syscall"].map(|name| read(name).trim().to_owned());
+        let id = task.file_name().unwrap_or_default().to_string_lossy();
+        text += &format!("{process}/{id} {}\n{}", lines.join(" | "), read("stack"));
+        for child in read("children").split_whitespace().filter_map(|id| id.parse().ok()) {
+            text += &threads_of(child);
+        }
+    }
+    text
 }
 
 fn read_all(mut file: File) -> String {

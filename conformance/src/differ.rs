@@ -126,7 +126,7 @@ pub fn run(
         }
         found.look(&mut ring);
     }
-    finish(&mut ring, number, &mut found);
+    lines.extend(finish(&mut ring, number, &mut found));
     lines.push(shown(found.cqes));
     let content = std::fs::read(format!("/proc/self/fd/{}", resources.file)).expect("read");
     lines.push(format!("file: {}", String::from_utf8_lossy(&content).replace('\0', ".")));
@@ -146,17 +146,21 @@ fn provide(ring: &Ring, memory: &Mapping) {
     assert_eq!(ring.register_raw(RegisterOp::PbufRing, crate::sqe::address(&reg), 1), Ok(0));
 }
 
-/// Cancels what still waits of `count` requests, one after the other.
+/// Cancels what still waits of `count` requests, one after the other; what a cancel waited for in vain.
 ///
 /// Not all at once: what a cancel sets free would race the rest of it.
-fn finish(ring: &mut Ring, count: u64, found: &mut Collected<'_>) {
-    let timeout = Timespec { tv_sec: -1, tv_nsec: -1 };
+fn finish(ring: &mut Ring, count: u64, found: &mut Collected<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
     for addr in 1..=count {
+        let timeout = timespec(PATIENCE);
         let one = SyncCancelReg { addr, fd: -1, timeout, ..SyncCancelReg::default() };
-        if ring.register_raw(RegisterOp::SyncCancel, crate::sqe::address(&one), 1).is_ok() {
-            found.look(ring);
+        match ring.register_raw(RegisterOp::SyncCancel, crate::sqe::address(&one), 1) {
+            Ok(_) => found.look(ring),
+            Err(Errno::ETIME) => lines.push(format!("{addr} is not cancelled in {PATIENCE:?}")),
+            Err(_) => {}
         }
     }
+    lines
 }
 
 /// Completions by request; the order between requests is not promised.
