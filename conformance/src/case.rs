@@ -157,30 +157,11 @@ fn wait(child: &mut Child, output: &File) -> std::result::Result<ExitStatus, Han
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(10));
     }
-    let threads = threads_of(child.id());
+    let threads = ringfence_stuck::threads(child.id());
     // SAFETY: the group is the child's own, made at its start; it is not reaped yet.
     unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
     let _ = child.wait();
     Err(Hang(threads))
-}
-
-/// Where the threads of a process and of its children are: the system call that each is in, and what
-/// the kernel's stack says to who may read it.
-fn threads_of(process: u32) -> String {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{process}/task")) else {
-        return String::new();
-    };
-    let mut text = String::new();
-    for task in tasks.flatten().map(|task| task.path()) {
-        let read = |name| std::fs::read_to_string(task.join(name)).unwrap_or_default();
-        let lines = ["comm", "wchan", "syscall"].map(|name| read(name).trim().to_owned());
-        let id = task.file_name().unwrap_or_default().to_string_lossy();
-        text += &format!("{process}/{id} {}\n{}", lines.join(" | "), read("stack"));
-        for child in read("children").split_whitespace().filter_map(|id| id.parse().ok()) {
-            text += &threads_of(child);
-        }
-    }
-    text
 }
 
 fn read_all(mut file: File) -> String {

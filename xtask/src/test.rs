@@ -1,7 +1,12 @@
 //! `cargo xtask test`: everything that must hold before a change lands.
 
 use anyhow::{Context, Result, bail};
-use std::process::Command;
+use rustix::process::{Pid, Signal, kill_process};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// A step that takes longer will not end: all of them take half of this on two CPUs.
+const STEP_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// One step: a title for the log and the command line it runs.
 struct Step {
@@ -38,13 +43,71 @@ pub(crate) fn run() -> Result<()> {
     crate::tidy::run()?;
     for step in STEPS {
         eprintln!("== {}", step.title);
-        let status = Command::new(step.command[0])
+        let child = Command::new(step.command[0])
             .args(&step.command[1..])
-            .status()
+            .spawn()
             .with_context(|| format!("cannot start {}", step.command[0]))?;
+        let status = wait(child, STEP_MAX).with_context(|| step.title)?;
         if !status.success() {
             bail!("{} failed; repeat it with: {}", step.title, step.command.join(" "));
         }
     }
     Ok(())
+}
+
+/// How a child ends; one that takes longer than `limit` is killed with all that come from it.
+///
+/// # Errors
+/// It had to be killed. Where its threads were is told on standard error.
+fn wait(mut child: Child, limit: Duration) -> Result<ExitStatus> {
+    let begin = Instant::now();
+    while begin.elapsed() < limit {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    eprintln!(
+        "no end in {limit:?}; where its threads are:\n{}",
+        ringfence_stuck::threads(child.id())
+    );
+    for process in ringfence_stuck::family(child.id()) {
+        if let Some(pid) = Pid::from_raw(process as i32) {
+            // Gone already, or killed.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+    child.wait()?;
+    bail!("killed after {limit:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Child {
+        Command::new("sh").args(["-c", script]).spawn().expect("sh")
+    }
+
+    #[test]
+    fn what_does_not_end_is_killed_with_its_children() {
+        assert!(wait(shell("exit 3"), STEP_MAX).expect("it ends").code() == Some(3));
+        let child = shell("sleep 1000 & wait");
+        let family = || ringfence_stuck::family(child.id());
+        while family().len() < 2 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let members = family();
+        assert!(wait(child, Duration::ZERO).is_err());
+        // Whoever inherits the second may take a while to bury it, or never do.
+        let lives = |id: &u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            !stat.is_empty() && !stat.contains(") Z ")
+        };
+        let begin = Instant::now();
+        while members.iter().any(lives) && begin.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(!members.iter().any(lives), "{}", ringfence_stuck::threads(members[1]));
+    }
 }
