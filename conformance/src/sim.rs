@@ -48,6 +48,12 @@ impl Simulated {
         self.engine.reap();
     }
 
+    /// Descriptors that are the engine's own, likewise.
+    pub fn private_fds(&self) -> Vec<u32> {
+        let _inside = in_engine();
+        self.engine.private_fds()
+    }
+
     /// What the engine has done and holds, likewise.
     pub fn stats(&self) -> Stats {
         let _inside = in_engine();

@@ -100,6 +100,35 @@ fn a_ring_that_ends_as_it_is_taken_over_leaves_nothing() {
     explored(Strategy::Random { seed: 2, runs: 400 }, Faults::default(), taken_over_as_it_ends);
 }
 
+/// While a ring that its program has let go of is torn down by one thread, another asks which descriptors
+/// are the engine's, to close all others: those it is not told of must be closed.
+fn listed_as_it_ends(sim: &Arc<Simulated>) {
+    let (reader, _writer) = sys::pipe();
+    let registered = sys::file_with(b"1");
+    let mut ring = ring(sim, 8, 0);
+    ring.start(&[sqe::poll_add(fd(&reader), libc::POLLIN).data(1)]);
+    assert_eq!(ring.register(RegisterOp::Files, &[fd(&registered)]), Ok(0));
+    let bell = sys::eventfd();
+    assert_eq!(ring.register(RegisterOp::Eventfd, &[fd(&bell)]), Ok(0));
+    assert_eq!(sim.poll(ring.fd, libc::POLLIN, 0), Ok(0));
+    let all = sim.private_fds();
+    let other = Arc::clone(sim);
+    let closer = spawn("closer of all", move || {
+        let told = other.private_fds();
+        let untold = all.into_iter().filter(|fd| !told.contains(fd));
+        let open: Vec<u32> = untold.filter(|fd| sys::is_open(*fd as i32)).collect();
+        assert!(open.is_empty(), "{open:?} are the engine's and open, and not told of");
+    });
+    drop(ring);
+    sim.reap();
+    closer.join();
+}
+
+#[test]
+fn descriptors_of_a_ring_that_ends_are_told_of() {
+    exhaustively(1, listed_as_it_ends);
+}
+
 /// A ring whose thread cannot be had is refused, and gone.
 fn no_polling_thread(sim: &Arc<Simulated>) {
     let params = Params { flags: IORING_SETUP_SQPOLL, ..Params::default() };

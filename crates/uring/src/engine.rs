@@ -50,8 +50,20 @@ pub(crate) struct Rings<H: Host> {
     pub(crate) by_fd: HashMap<i32, Arc<Ring<H>>>,
     /// Rings whose descriptors are all closed, or nearly, until they are released.
     pub(crate) all: Vec<Arc<Ring<H>>>,
+    /// Rings and contexts that are not found any more, until their last descriptor is closed: whoever
+    /// closes all but the engine's descriptors must hear of these, or they are closed twice.
+    leaving: Vec<Arc<Ring<H>>>,
     /// Registered rings, by thread.
     pub(crate) registered: HashMap<u32, Slots<H>>,
+}
+
+impl<H: Host> Rings<H> {
+    fn leave(&mut self, ring: &Arc<Ring<H>>) {
+        // Without the memory for it the descriptors are not spared.
+        if self.leaving.try_reserve(1).is_ok() {
+            self.leaving.push(Arc::clone(ring));
+        }
+    }
 }
 
 impl<H: Host> Shared<H> {
@@ -139,10 +151,21 @@ impl<H: Host> Shared<H> {
             let mut rings = self.rings.lock();
             rings.by_fd.retain(|_, other| !Arc::ptr_eq(other, ring));
             rings.all.retain(|other| !Arc::ptr_eq(other, ring));
+            rings.leave(ring);
             self.count.store(rings.all.len(), Ordering::Release);
         }
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.tear_down(ring);
+    }
+
+    /// A ring or context is about to be not found any more.
+    pub(crate) fn leaves(&self, ring: &Arc<Ring<H>>) {
+        self.rings.lock().leave(ring);
+    }
+
+    /// The last descriptor of a dead ring is closed.
+    pub(crate) fn left(&self, ring: &Ring<H>) {
+        self.rings.lock().leaving.retain(|other| !std::ptr::eq(&raw const **other, ring));
     }
 
     /// Tears a ring down that nothing leads to any more, and keeps its counts.
@@ -177,7 +200,12 @@ impl<H: Host> Engine<H> {
     /// An engine without rings; it starts no thread and opens nothing.
     pub fn new(host: H) -> Self {
         let () = crate::opdef::Table::<H>::IN_ABI_ORDER;
-        let rings = Rings { by_fd: HashMap::new(), all: Vec::new(), registered: HashMap::new() };
+        let rings = Rings {
+            by_fd: HashMap::new(),
+            all: Vec::new(),
+            leaving: Vec::new(),
+            registered: HashMap::new(),
+        };
         let shared = Arc::new(Shared {
             inherited: mutex(&host, &locks::INHERITED, HashMap::new()),
             at_fork: mutex(&host, &locks::INHERITED, None),
@@ -462,8 +490,12 @@ impl<H: Host> Engine<H> {
     /// Descriptors of the engine's own, ascending: what a close of all descriptors must spare.
     pub fn private_fds(&self) -> Vec<u32> {
         let mut fds = self.shared.attendant.fds();
-        let mut rings: Vec<Arc<Ring<H>>> = self.shared.rings.lock().all.clone();
-        rings.extend(self.shared.aio.rings());
+        // Contexts first: one that is not found any more is among those that leave by then.
+        let mut rings = self.shared.aio.rings();
+        {
+            let table = self.shared.rings.lock();
+            rings.extend(table.all.iter().chain(&table.leaving).cloned());
+        }
         for ring in rings {
             fds.extend(ring.fds());
         }

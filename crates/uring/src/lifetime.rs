@@ -8,9 +8,14 @@ use crate::stats::Past;
 use crate::submit::Submit;
 use crate::wait::Role;
 use ringfence_abi::*;
+use ringfence_host::atomic::AtomicI32;
 use ringfence_host::shm::Shm;
 use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Clock, Event, Host, calls, plain};
+
+/// A word holds this minus a descriptor while that is being closed: for whoever uses it there is none
+/// any more, for whoever closes all others it is still one of ours.
+const CLOSING: i32 = -2;
 
 impl<H: Host> Ring<H> {
     /// Fills in the words that never change.
@@ -39,11 +44,14 @@ impl<H: Host> Ring<H> {
             let mut tags = Vec::new();
             sub.registered.buffers.clear(&mut tags);
             let files = std::mem::take(&mut sub.registered.files);
+            sub.leaving = files.fds();
+            sub.leaving.push(sub.direct.fd());
             (sub.past(), files, sub.direct.close())
         });
         // Closing files may block or lead back here; no lock is held.
         drop(files);
         drop(direct);
+        self.submit.lock().leaving = Vec::new();
         // Pairs with `wait_events`: of its count and this ring's death one side sees the other's.
         if self.sleepers.load(Ordering::SeqCst) == 0 {
             self.close_descriptors();
@@ -55,24 +63,24 @@ impl<H: Host> Ring<H> {
 
     /// Closes the descriptors of a dead ring, once nobody waits in its epoll set any more.
     pub(crate) fn close_descriptors(&self) {
-        let words = [
-            &self.epfd,
-            &self.waker,
-            &self.sq_waker,
-            &self.sq_process,
-            &self.poll_fd,
-            &self.memory,
-        ];
-        for word in words {
-            let fd = word.swap(-1, Ordering::SeqCst);
-            if fd >= 0 {
+        for word in self.words() {
+            let fd = word.load(Ordering::Acquire);
+            let closing =
+                || word.compare_exchange(fd, CLOSING - fd, Ordering::SeqCst, Ordering::SeqCst);
+            if fd >= 0 && closing().is_ok() {
                 let _ = calls::close(&self.host, fd);
+                word.store(-1, Ordering::SeqCst);
             }
         }
-        let eventfd = self.eventfd.lock().take();
-        if let Some(eventfd) = eventfd {
-            let _ = calls::close(&self.host, eventfd.fd);
+        {
+            // The close of an eventfd does not block.
+            let mut eventfd = self.eventfd.lock();
+            if let Some(eventfd) = *eventfd {
+                let _ = calls::close(&self.host, eventfd.fd);
+            }
+            *eventfd = None;
         }
+        self.shared.left(self);
     }
 
     /// Waits in the ring's epoll set. A ring that is torn down meanwhile keeps its descriptors
@@ -108,18 +116,21 @@ impl<H: Host> Ring<H> {
         result
     }
 
-    /// The ring's own descriptors, -1 for those it has not.
+    /// The words that hold its own descriptors.
+    fn words(&self) -> [&AtomicI32<H>; 6] {
+        [&self.epfd, &self.waker, &self.sq_waker, &self.sq_process, &self.poll_fd, &self.memory]
+    }
+
+    /// The ring's own descriptors until each is closed, -1 for those it has not.
     pub(crate) fn fds(&self) -> Vec<i32> {
-        let mut fds = vec![
-            self.epfd.load(Ordering::Acquire),
-            self.waker.load(Ordering::Acquire),
-            self.sq_waker.load(Ordering::Acquire),
-            self.sq_process.load(Ordering::Acquire),
-            self.poll_fd.load(Ordering::Acquire),
-            self.memory.load(Ordering::Acquire),
-            self.eventfd.lock().map_or(-1, |eventfd| eventfd.fd),
-        ];
+        let open = |word: &AtomicI32<H>| match word.load(Ordering::Acquire) {
+            closing @ ..=CLOSING => CLOSING - closing,
+            fd => fd,
+        };
+        let mut fds: Vec<i32> = self.words().into_iter().map(open).collect();
+        fds.push(self.eventfd.lock().map_or(-1, |eventfd| eventfd.fd));
         let sub = self.submit.lock();
+        fds.extend(&sub.leaving);
         fds.push(sub.direct.fd());
         fds.extend(sub.registered.files.fds());
         fds.extend(sub.parked.iter().filter_map(|(_, entry)| match &entry.waits {

@@ -121,6 +121,8 @@ pub(crate) struct Submit<H: Host> {
     pub(crate) submitting: bool,
     /// The ring is being torn down; nothing is issued any more.
     pub(crate) closing: bool,
+    /// Descriptors that are being closed with it, no lock held.
+    pub(crate) leaving: Vec<i32>,
 }
 
 impl<H: Host> Submit<H> {
@@ -165,6 +167,7 @@ impl<H: Host> Submit<H> {
             signals: crate::aio::signal::Signals::default(),
             submitting: false,
             closing: false,
+            leaving: Vec::new(),
         }
     }
 

@@ -93,6 +93,7 @@ impl<H: Host, R: Rule> Contexts<H, R> {
         self.count.store(by_id.len(), Ordering::Release);
         drop(by_id);
         if let Some(lost) = lost {
+            lost.ring.shared.leaves(&lost.ring);
             lost.end(false);
         }
         Ok(id)
@@ -157,13 +158,15 @@ impl<H: Host, R: Rule> Contexts<H, R> {
     /// # Errors
     /// `EINVAL` if there is none.
     pub(super) fn close(&self, host: &H, id: u64) -> Result<()> {
-        self.find(host, id).ok_or(Errno::EINVAL)?;
+        let found = self.find(host, id).ok_or(Errno::EINVAL)?;
+        found.ring.shared.leaves(&found.ring);
         let context = {
             let mut by_id = self.by_id.lock();
             let context = by_id.remove(&id).ok_or(Errno::EINVAL)?;
             self.count.store(by_id.len(), Ordering::Release);
             context
         };
+        drop(found);
         context.end(true);
         Ok(())
     }
