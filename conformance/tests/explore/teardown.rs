@@ -129,6 +129,34 @@ fn descriptors_of_a_ring_that_ends_are_told_of() {
     exhaustively(1, listed_as_it_ends);
 }
 
+/// A worker signals a ring that ends: what is opened next may get the numbers of its descriptors, and must
+/// hear nothing of that.
+fn numbers_used_again(sim: &Arc<Simulated>) {
+    let file = sys::file_with(b"1234");
+    let mut buf = [0; 4];
+    let mut ring = ring(sim, 8, 0);
+    assert_eq!(sim.poll(ring.fd, libc::POLLIN, 0), Ok(0));
+    ring.start(&[sqe::read(fd(&file), &mut buf, 0).data(1).with(IOSQE_ASYNC)]);
+    ringfence_sim::sleep(1_000 * ringfence_sim::choose(60) as u64);
+    drop(ring);
+    sim.reap();
+    let bell = |_| calls::make_private(&Os, calls::eventfd(&Os).expect("eventfd"));
+    let bells: Vec<i32> = (0..8).map(bell).collect();
+    // The buffer is the worker's until it is done.
+    ringfence_sim::sleep(1_000_000_000);
+    for bell in bells {
+        assert_eq!(calls::poll_now(&Os, bell, libc::POLLIN as u32), Ok(0), "{bell} was signalled");
+        calls::close(&Os, bell).expect("close");
+    }
+}
+
+#[test]
+fn a_number_is_signalled_only_while_it_is_the_rings() {
+    let pct = Strategy::Pct { seed: 1, runs: 2000, depth: 3 };
+    explored(pct, Faults::default(), numbers_used_again);
+    explored(Strategy::Random { seed: 2, runs: 2000 }, Faults::default(), numbers_used_again);
+}
+
 /// A ring whose thread cannot be had is refused, and gone.
 fn no_polling_thread(sim: &Arc<Simulated>) {
     let params = Params { flags: IORING_SETUP_SQPOLL, ..Params::default() };

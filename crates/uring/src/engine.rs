@@ -564,7 +564,7 @@ pub(crate) fn new_ring<H: Host>(
         sq_waker: AtomicI32::new(-1),
         sq_process: AtomicI32::new(-1),
         waiting: AtomicUsize::new(0),
-        sleepers: AtomicUsize::new(0),
+        users: AtomicUsize::new(0),
         pending: AtomicUsize::new(0),
         deadline: AtomicU64::new(u64::MAX),
         visits: AtomicU32::new(0),

@@ -13,6 +13,23 @@ use ringfence_host::shm::Shm;
 use ringfence_host::sync::{Arc, Ordering};
 use ringfence_host::{Clock, Event, Host, calls, plain};
 
+/// In [`Ring::users`], once the ring's descriptors close with the last user of them.
+const ENDED: usize = 1 << (usize::BITS - 1);
+
+/// Whoever has it uses the ring's descriptors.
+pub(crate) struct Held<'a, H: Host> {
+    ring: &'a Ring<H>,
+}
+
+impl<H: Host> Drop for Held<'_, H> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.ring.users.fetch_sub(1, Ordering::SeqCst) == ENDED + 1 {
+            self.ring.close_descriptors();
+        }
+    }
+}
+
 /// A word holds this minus a descriptor while that is being closed: for whoever uses it there is none
 /// any more, for whoever closes all others it is still one of ours.
 const CLOSING: i32 = -2;
@@ -52,24 +69,39 @@ impl<H: Host> Ring<H> {
         drop(files);
         drop(direct);
         self.submit.lock().leaving = Vec::new();
-        // Pairs with `wait_events`: of its count and this ring's death one side sees the other's.
-        if self.sleepers.load(Ordering::SeqCst) == 0 {
-            self.close_descriptors();
-        } else {
-            self.wake_waiter();
+        if let Some(held) = self.hold_descriptors() {
+            // Pairs with `wait_events`: of its count and this ring's death one side sees the other's.
+            if self.users.fetch_or(ENDED, Ordering::SeqCst) != 1 {
+                self.wake_waiter();
+            }
+            drop(held);
         }
         past
     }
 
-    /// Closes the descriptors of a dead ring, once nobody waits in its epoll set any more.
-    pub(crate) fn close_descriptors(&self) {
+    /// Keeps the ring's descriptors open, and their numbers from being anybody else's: a number that was
+    /// read before it was closed would name another file. `None` once they are closed.
+    #[inline]
+    pub(crate) fn hold_descriptors(&self) -> Option<Held<'_, H>> {
+        let mut users = self.users.load(Ordering::SeqCst);
+        while users != ENDED {
+            let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
+            match self.users.compare_exchange_weak(users, users + 1, success, failure) {
+                Ok(_) => return Some(Held { ring: self }),
+                Err(now) => users = now,
+            }
+        }
+        None
+    }
+
+    /// Closes the descriptors of a dead ring, which nobody uses any more.
+    fn close_descriptors(&self) {
         for word in self.words() {
             let fd = word.load(Ordering::Acquire);
-            let closing =
-                || word.compare_exchange(fd, CLOSING - fd, Ordering::SeqCst, Ordering::SeqCst);
-            if fd >= 0 && closing().is_ok() {
+            if fd >= 0 {
+                word.store(CLOSING - fd, Ordering::Release);
                 let _ = calls::close(&self.host, fd);
-                word.store(-1, Ordering::SeqCst);
+                word.store(-1, Ordering::Release);
             }
         }
         {
@@ -95,7 +127,7 @@ impl<H: Host> Ring<H> {
         timeout: Option<u64>,
         sigmask: Option<u64>,
     ) -> Result<usize> {
-        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        let held = self.hold_descriptors().ok_or(Errno::EBADF)?;
         let result = if self.dead.load(Ordering::SeqCst) {
             Err(Errno::EBADF)
         } else {
@@ -103,16 +135,14 @@ impl<H: Host> Ring<H> {
         };
         if self.shared.left.load(Ordering::Acquire) {
             // A handler forked in that call, and this is the child: what came is the parent's.
+            std::mem::forget(held);
             return Err(Errno::EINTR);
         }
-        let last = self.sleepers.fetch_sub(1, Ordering::SeqCst) == 1;
         if self.dead.load(Ordering::SeqCst) {
-            if last {
-                self.close_descriptors();
-            } else {
-                self.wake_waiter();
-            }
+            // The next of those who wait.
+            self.wake_waiter();
         }
+        drop(held);
         result
     }
 
@@ -178,6 +208,7 @@ impl<H: Host> Ring<H> {
         if fd >= 0 {
             return Ok(fd);
         }
+        let _held = self.hold_descriptors().ok_or(Errno::EBADF)?;
         let fd = calls::make_private(&self.host, calls::eventfd(&self.host)?);
         let made = self.poll_fd.compare_exchange(-1, fd, Ordering::AcqRel, Ordering::Acquire);
         if let Err(other) = made {
@@ -194,6 +225,7 @@ impl<H: Host> Ring<H> {
 
     /// Makes the poll descriptor tell the truth: the program takes completions without a call.
     pub(crate) fn refresh_poll_fd(&self) {
+        let Some(_held) = self.hold_descriptors() else { return };
         let fd = self.poll_fd.load(Ordering::Acquire);
         if fd < 0 {
             return;

@@ -324,7 +324,9 @@ impl<H: Host> Ring<H> {
         let mine = for_me || data == WAKER_EVENT && !waits();
         if mine {
             let waker = if data == WAKER_EVENT { &self.waker } else { &self.sq_waker };
-            calls::eventfd_drain(&self.host, waker.load(Ordering::Acquire));
+            if let Some(_held) = self.hold_descriptors() {
+                calls::eventfd_drain(&self.host, waker.load(Ordering::Acquire));
+            }
         }
         if mine && !for_me && waits() {
             // A waiter has come since, and this may have been its call.

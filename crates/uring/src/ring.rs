@@ -161,8 +161,8 @@ pub struct Ring<H: Host> {
     pub(crate) sq_process: AtomicI32<H>,
     /// Threads inside a blocking wait.
     pub(crate) waiting: AtomicUsize<H>,
-    /// Threads that look at the epoll set, whose descriptor must stay while they do.
-    pub(crate) sleepers: AtomicUsize<H>,
+    /// Who uses the ring's descriptors, which must stay meanwhile; see [`Ring::hold_descriptors`].
+    pub(crate) users: AtomicUsize<H>,
     /// Parked requests; what the attendant looks at.
     pub(crate) pending: AtomicUsize<H>,
     /// The earliest timer, MONOTONIC nanoseconds, `u64::MAX` for none.
@@ -380,21 +380,28 @@ impl<H: Host> Ring<H> {
 
     /// Wakes a thread in the blocking wait.
     pub(crate) fn wake_waiter(&self) {
-        let waker = self.waker.load(Ordering::Acquire);
-        if waker >= 0 {
-            calls::eventfd_signal(&self.host, waker);
+        self.signal(&self.waker);
+    }
+
+    /// Makes an eventfd of the ring's own readable, if it is there.
+    pub(crate) fn signal(&self, bell: &AtomicI32<H>) {
+        if bell.load(Ordering::Acquire) < 0 {
+            return;
+        }
+        let Some(_held) = self.hold_descriptors() else { return };
+        let fd = bell.load(Ordering::Acquire);
+        if fd >= 0 {
+            calls::eventfd_signal(&self.host, fd);
         }
     }
 
     /// Makes the descriptor readable that stands for the ring where it is polled.
     pub(crate) fn signal_poll_fd(&self) {
-        let poll_fd = self.poll_fd.load(Ordering::Acquire);
-        if poll_fd >= 0 {
-            calls::eventfd_signal(&self.host, poll_fd);
-        }
+        self.signal(&self.poll_fd);
     }
 
     pub(crate) fn signal_eventfd(&self, is_async: bool) {
+        let Some(_held) = self.hold_descriptors() else { return };
         // Most rings have none; the lock is a leaf and held for a copy.
         let eventfd = *self.eventfd.lock();
         if let Some(eventfd) = eventfd
@@ -413,9 +420,7 @@ impl<H: Host> Ring<H> {
 
     #[cold]
     fn make_epoll(&self) -> Result<i32> {
-        if self.dead.load(Ordering::Acquire) {
-            return Err(Errno::EBADF);
-        }
+        let _held = self.hold_descriptors().ok_or(Errno::EBADF)?;
         let epfd = calls::make_private(&self.host, calls::epoll_create(&self.host)?);
         let waker = match calls::eventfd(&self.host) {
             Ok(waker) => calls::make_private(&self.host, waker),
@@ -432,12 +437,8 @@ impl<H: Host> Ring<H> {
             && self.waker.compare_exchange(-1, waker, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if made {
             self.epfd.swap(epfd, Ordering::SeqCst);
-            // It may have died meanwhile, and whoever closed its descriptors not have seen these.
-            if self.dead.load(Ordering::SeqCst) && self.sleepers.load(Ordering::SeqCst) == 0 {
-                self.close_descriptors();
-                return Err(Errno::EBADF);
-            }
-            return Ok(epfd);
+            // It may have died meanwhile, and whoever wakes its waiters not have seen the waker.
+            return if self.dead.load(Ordering::SeqCst) { Err(Errno::EBADF) } else { Ok(epfd) };
         }
         let _ = calls::close(&self.host, waker);
         let _ = calls::close(&self.host, epfd);

@@ -144,10 +144,7 @@ impl<H: Host> Ring<H> {
 
     /// Wakes the thread out of its sleep, and nobody else.
     fn wake_sq_thread(&self) {
-        let waker = self.sq_waker.load(Ordering::Acquire);
-        if waker >= 0 {
-            calls::eventfd_signal(&self.host, waker);
-        }
+        self.signal(&self.sq_waker);
     }
 
     /// Puts the thread's own waker into the epoll set.
