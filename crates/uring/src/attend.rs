@@ -223,11 +223,13 @@ impl<H: Host> Attendant<H> {
     /// Looks at each ring once; how long it may sleep then.
     fn look_round(&self, pause: &mut u64) -> Round {
         let now = self.host.now(Clock::Monotonic);
+        let mut returned = Vec::new();
         let rings: Vec<Arc<Ring<H>>> = {
             let mut charges = self.charges.lock();
-            charges.retain_mut(|charge| self.keeps(charge));
+            charges.retain_mut(|charge| Self::keeps(charge, &mut returned));
             charges.iter().map(|charge| Arc::clone(&charge.ring)).collect()
         };
+        returned.iter().for_each(|ring| self.give_back(ring));
         let mut round = Round { timeout: None, charges: rings.len() };
         let mut visited = false;
         for ring in &rings {
@@ -241,14 +243,14 @@ impl<H: Host> Attendant<H> {
         round
     }
 
-    /// Whether a ring stays on the list.
-    fn keeps(&self, charge: &mut Charge<H>) -> bool {
+    /// Whether a ring stays on the list; one that does not, or is to be taken over anew, is returned.
+    fn keeps(charge: &mut Charge<H>, returned: &mut Vec<Arc<Ring<H>>>) -> bool {
         let ring = &charge.ring;
         let keep = ring.needs_attendant();
         if !keep {
             // If it stays after all, it is taken over anew.
             if std::mem::replace(&mut charge.taken, false) {
-                self.give_back(ring);
+                returned.push(Arc::clone(ring));
             }
             ring.attended.store(false, Ordering::Release);
             // A request may have been parked since it was looked at.
@@ -313,6 +315,7 @@ impl<H: Host> Attendant<H> {
     }
 
     fn take_over(&self, ring: &Arc<Ring<H>>) {
+        let Some(_held) = ring.hold_descriptors() else { return };
         if let Ok(epfd) = ring.epoll() {
             let own = self.epfd.load(Ordering::Acquire);
             let data = 0;
@@ -322,6 +325,7 @@ impl<H: Host> Attendant<H> {
     }
 
     fn give_back(&self, ring: &Arc<Ring<H>>) {
+        let Some(_held) = ring.hold_descriptors() else { return };
         let epfd = ring.epfd.load(Ordering::Acquire);
         if epfd >= 0 {
             let own = self.epfd.load(Ordering::Acquire);
