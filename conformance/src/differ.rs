@@ -148,7 +148,8 @@ fn provide(ring: &Ring, memory: &Mapping) {
 
 /// Cancels what still waits of `count` requests, one after the other; what a cancel waited for in vain.
 ///
-/// Not all at once: what a cancel sets free would race the rest of it.
+/// Not all at once: what a cancel sets free would race the rest of it. And not without a limit: the kernel
+/// may sleep through the end of what it waits for, see docs/FUZZING.md.
 fn finish(ring: &mut Ring, count: u64, found: &mut Collected<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     for addr in 1..=count {
