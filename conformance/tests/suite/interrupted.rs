@@ -97,12 +97,12 @@ ring_test!(chain, |t| {
     assert_eq!(got, [(1, INTERRUPTED), (2, ECANCELED), (3, EALREADY)]);
 });
 
-// A registration that cancels waits until it has ended. The kernel may sleep through that, and without a
-// limit it then sleeps for good (docs/FUZZING.md).
+// A registration that cancels waits until it has ended.
 ring_test!(registration, |t| {
     let mut ring = t.ring(8)?;
     let fifo = Fifo::new();
     let forever = Timespec { tv_sec: -1, tv_nsec: -1 };
+    // The kernel may sleep through that, and without a limit it then sleeps for good (docs/FUZZING.md).
     let timeout = if t.is_kernel() { timespec(ms(5000)) } else { forever };
     let cancel = SyncCancelReg { addr: 1, fd: -1, timeout, ..SyncCancelReg::default() };
     let got = once_begun(1, ms(30), |time| {
